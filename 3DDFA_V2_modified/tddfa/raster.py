@@ -1,0 +1,176 @@
+"""A z-buffer renderer for triangle meshes: which triangle a pixel shows, attributes, colours, normals.
+
+Image axes: x right, y down, z towards the camera; the vertex with the larger z hides the others. Pixel centres lie at
+integers. Coverage is exact: two triangles with a common edge leave no gap between them and share no pixel. The work
+is done in C++ (``raster_core.hpp``); ``tddfa.reference`` says the same in NumPy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import _raster
+
+
+class RasterBuffers(NamedTuple):
+    """What :func:`rasterize` saw at each pixel of an (H, W) frame."""
+
+    triangle: np.ndarray
+    """(H, W) int32: the visible triangle's row, -1 for the background."""
+    barycentric: np.ndarray
+    """(H, W, 3) float32: the pixel centre's weights of that triangle's corners, zeros for the background."""
+    depth: np.ndarray
+    """(H, W) float32: z of the surface there, -inf for the background."""
+
+
+def rasterize(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    height: int,
+    width: int,
+    *,
+    cull_backfaces: bool = False,
+    threads: int = 1,
+) -> RasterBuffers:
+    """Draws a mesh into a z-buffer.
+
+    Args:
+        vertices: (N, 3) float32, image pixels, z towards the camera. Triangles with a NaN or infinite vertex are left
+            out. Vertices may lie outside the frame.
+        triangles: (M, 3) int32 rows of ``vertices``. Triangles without area in the image are left out.
+        height, width: the frame, in pixels.
+        cull_backfaces: leave out triangles that face away from the camera; outside of a model's mesh its corners
+            run counter-clockwise as seen (with y down: a negative signed area).
+        threads: bands of rows drawn at once, where OpenMP was there at build time; the result is the same.
+
+    Raises:
+        ValueError: wrong shapes, an index without a vertex, or a vertex further than 524,288 pixels away.
+    """
+    vertices, triangles = checked_mesh(vertices, triangles)
+    if height < 0 or width < 0:
+        raise ValueError(f"expected a frame of zero or more pixels, got {height} x {width}; pass height, width")
+    triangle = np.full((height, width), -1, np.int32)
+    barycentric = np.zeros((height, width, 3), np.float32)
+    depth = np.full((height, width), -np.inf, np.float32)
+    if _raster.rasterize(vertices, triangles, triangle, barycentric, depth, bool(cull_backfaces), max(1, int(threads))):
+        raise ValueError(
+            "expected vertices within 524,288 pixels of the frame, got one further away; check the scale of the pose"
+        )
+    return RasterBuffers(triangle, barycentric, depth)
+
+
+def interpolate(
+    attributes: np.ndarray,
+    triangles: np.ndarray,
+    buffers: RasterBuffers,
+    background: float | np.ndarray = 0.0,
+) -> np.ndarray:
+    """Spreads values given per vertex over the pixels: (H, W, K) float32.
+
+    Args:
+        attributes: (N, K) or (N,) float32, one row per vertex (colours, normals, UVs, ...; all at once is fastest).
+        triangles: (M, 3) int32, as given to :func:`rasterize`.
+        buffers: what :func:`rasterize` returned.
+        background: value of the pixels without a triangle: a number, (K,), or an (H, W, K) picture (it is copied).
+
+    Raises:
+        ValueError: wrong shapes, an index without a row, or buffers of other triangles.
+    """
+    attributes = np.ascontiguousarray(attributes, np.float32)
+    if attributes.ndim == 1:
+        attributes = attributes[:, None]
+    if attributes.ndim != 2:
+        raise ValueError(f"expected attributes of shape (N, K), got {attributes.shape}; pass one row per vertex")
+    triangles = checked_triangles(triangles, len(attributes))
+    triangle = np.ascontiguousarray(buffers.triangle, np.int32)
+    barycentric = np.ascontiguousarray(buffers.barycentric, np.float32)
+    if triangle.ndim != 2 or barycentric.shape != (*triangle.shape, 3):
+        raise ValueError(
+            f"expected buffers of shapes (H, W) and (H, W, 3), got {triangle.shape} and {barycentric.shape}; "
+            "pass what rasterize returned"
+        )
+    if triangle.size and int(triangle.max()) >= len(triangles):
+        raise ValueError(
+            f"expected buffers of these {len(triangles)} triangles, got triangle {int(triangle.max())}; "
+            "pass the triangles that were rasterized"
+        )
+    shape = (*triangle.shape, attributes.shape[1])
+    out = np.empty(shape, np.float32)
+    try:
+        out[...] = background
+    except ValueError:
+        raise ValueError(
+            f"expected a background that fits {shape}, got {np.shape(background)}; pass a number, (K,) or (H, W, K)"
+        ) from None
+    _raster.interpolate(attributes, triangles, triangle, barycentric, out)
+    return out
+
+
+def render_colors(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    colors: np.ndarray,
+    height: int,
+    width: int,
+    background: np.ndarray | float | None = None,
+    *,
+    cull_backfaces: bool = False,
+    threads: int = 1,
+) -> np.ndarray:
+    """Draws a mesh with a colour per vertex: (H, W, 3) float32.
+
+    Args:
+        vertices, triangles, height, width, cull_backfaces, threads: as in :func:`rasterize`.
+        colors: (N, 3) float32 in [0, 1].
+        background: (H, W, 3) picture in [0, 1] behind the mesh; black without one.
+    """
+    buffers = rasterize(vertices, triangles, height, width, cull_backfaces=cull_backfaces, threads=threads)
+    if len(colors) != len(vertices):
+        raise ValueError(f"expected {len(vertices)} colours, one per vertex, got {len(colors)}; pass (N, 3)")
+    return interpolate(colors, triangles, buffers, 0.0 if background is None else background)
+
+
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "image") -> np.ndarray:
+    """Unit normals per vertex, weighted by the triangles' areas: (N, 3) float32 in the vertices' own axes.
+
+    Args:
+        vertices: (N, 3) float32.
+        triangles: (M, 3) int32, counter-clockwise from outside in the model's axes (y up), as all our meshes are.
+        axes: ``"image"`` (y down, the default) or ``"model"`` (y up). Turning y over mirrors the mesh, so the sign of
+            the cross product differs; with the right value normals point out of the face, in both.
+
+    A vertex of no triangle gets (0, 0, 0).
+
+    Raises:
+        ValueError: wrong shapes, an index without a vertex, or another word for ``axes``.
+    """
+    if axes not in ("image", "model"):
+        raise ValueError(f"expected axes 'image' or 'model', got {axes!r}; say which way y runs")
+    vertices, triangles = checked_mesh(vertices, triangles)
+    out = np.zeros((len(vertices), 3), np.float32)
+    _raster.vertex_normals(vertices, triangles, -1.0 if axes == "image" else 1.0, out)
+    return out
+
+
+def checked_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh as C-contiguous float32 and int32 arrays, or a ValueError that says what is wrong with it."""
+    vertices = np.ascontiguousarray(vertices, np.float32)
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise ValueError(f"expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them")
+    return vertices, checked_triangles(triangles, len(vertices))
+
+
+def checked_triangles(triangles: np.ndarray, count: int) -> np.ndarray:
+    """The triangles as a C-contiguous int32 array whose indices are below ``count``."""
+    triangles = np.asarray(triangles)
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":
+        raise ValueError(
+            f"expected triangles of shape (M, 3) and an integer type, got {triangles.shape} {triangles.dtype}; "
+            "pass three vertex numbers a row"
+        )
+    if triangles.size and (int(triangles.min()) < 0 or int(triangles.max()) >= count):
+        raise ValueError(
+            f"expected triangle indices from 0 to {count - 1}, got {int(triangles.min())} to {int(triangles.max())}; "
+            "pass the triangles of this mesh"
+        )
+    return np.ascontiguousarray(triangles, np.int32)

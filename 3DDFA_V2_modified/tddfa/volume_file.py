@@ -1,0 +1,173 @@
+"""Volume files: a solid of 200 x 192 x 192 voxels in tens of kilobytes.
+
+A file is an ordinary compressed ``.npz`` (zip of ``.npy`` arrays, no pickles) with the entries
+
+- ``voxels``: uint8, the volume's bits, eight to a byte, [z, y, x] in C order (``np.packbits``);
+- ``shape``: (3,) int64, depth, height, width;
+- ``offset``: float64, the slice of z = 0 (k = 2 z + offset);
+- ``meta``: uint8, UTF-8 text of a JSON object;
+- ``format``: int64, 1.
+
+The readers at the end are for two older formats. Both say which axis is which, because a solid read in the wrong order
+is still a solid, and no shape tells.
+"""
+
+import io
+import json
+import math
+import os
+import secrets
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+FORMAT = 1
+ENTRIES = ("voxels", "shape", "offset", "meta", "format")
+LARGEST = 2**31
+
+
+def save_volume(
+    path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None
+) -> Path:
+    """Writes a volume file, whole or not at all.
+
+    Args:
+        path: where to; it should end in ``.npz``. An older file there is replaced only once the new one is complete.
+        volume: (depth, height, width) bool, [z, y, x]; numbers are accepted when they are all 0 or 1.
+        offset: the slice of z = 0, as :func:`tddfa.voxelize` returns it.
+        meta: anything that JSON can hold, e.g. the photo's name.
+
+    Raises:
+        ValueError: another shape, values besides 0 and 1, an offset that is not finite, or meta that JSON cannot hold.
+        OSError: the folder is missing, not writable or full; nothing is left behind.
+    """
+    path = Path(path)
+    volume = np.asarray(volume)
+    if volume.ndim != 3:
+        raise ValueError(f"expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x]")
+    if volume.dtype != bool:
+        bits = volume.astype(bool)
+        if not np.array_equal(bits, volume):
+            raise ValueError("expected a volume of 0 and 1, got other values; compare probabilities with 0.5 first")
+        volume = bits
+    if not math.isfinite(offset):
+        raise ValueError(f"expected a finite depth offset, got {offset}; pass what voxelize returned")
+    try:
+        text = json.dumps({} if meta is None else meta)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts") from None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with open(temporary, "xb") as file:
+            np.savez_compressed(
+                file,
+                voxels=np.packbits(volume),
+                shape=np.array(volume.shape, np.int64),
+                offset=np.float64(offset),
+                meta=np.frombuffer(text.encode(), np.uint8),
+                format=np.int64(FORMAT),
+            )
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(
+            error.errno, f"expected to write the volume file {path}, got: {reason}; check the folder and free space"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
+    """Reads a volume file: ``(volume, offset, meta)`` exactly as they were saved.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a truncated or damaged file, or one that is no volume file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a volume file at {path}, got no file there; check the path")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            voxels, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(
+            f"expected a whole volume file, got damaged or other data in {path} ({error}); make the file again"
+        ) from None
+    if version.shape != () or int(version) != FORMAT:
+        raise _foreign(path, f"format {version}")
+    if shape.shape != (3,) or shape.dtype.kind not in "iu" or (shape < 0).any():
+        raise _foreign(path, f"the shape {shape.tolist()}")
+    depth, height, width = (int(n) for n in shape)
+    count = depth * height * width
+    if count > LARGEST or voxels.dtype != np.uint8 or voxels.shape != ((count + 7) // 8,):
+        raise _foreign(path, f"{voxels.size} bytes for {depth} x {height} x {width} voxels")
+    if offset.shape != () or offset.dtype.kind != "f" or not np.isfinite(offset) or meta.dtype != np.uint8:
+        raise _foreign(path, "a wrong offset or meta entry")
+    volume = np.unpackbits(voxels, count=count).view(bool).reshape(depth, height, width)
+    try:
+        return volume, float(offset), json.loads(meta.tobytes().decode())
+    except ValueError as error:
+        raise _foreign(path, f"meta that is no JSON ({error})") from None
+
+
+def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = (192, 192, 200)) -> np.ndarray:
+    """Reads the original project's target: a ``.npy`` array indexed [x, y, z].
+
+    Returns:
+        (200, 192, 192) bool, [z, y, x]. That format has no depth offset.
+
+    Raises:
+        ValueError: another shape than ``shape``, or values besides 0 and 1.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"expected a .npy array in {path}, got damaged or other data ({error}); make the file again"
+        ) from None
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        got = array.shape if isinstance(array, np.ndarray) else "an archive"
+        raise ValueError(f"expected an [x, y, z] array of shape {shape} in {path}, got {got}; load_volume reads ours")
+    volume = array.astype(bool)
+    if not np.array_equal(volume, array):
+        raise ValueError(f"expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
+    return np.ascontiguousarray(volume.transpose(2, 1, 0))
+
+
+def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200, 192, 192)) -> np.ndarray:
+    """Reads VRN's raw dump: one unsigned byte a voxel, [z, y, x], no header; 255 stands for probability 1.
+
+    Returns:
+        (200, 192, 192) uint8. Compare with 128 (or divide by 255) yourself. Read as signed bytes, everything from 128
+        on would turn negative: the inside of the face would become the emptiest part.
+
+    Raises:
+        ValueError: the file's size is not that of ``shape``.
+    """
+    expected, size = math.prod(shape), os.path.getsize(path)
+    if size != expected:
+        raise ValueError(f"expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
+    return np.fromfile(path, np.uint8).reshape(shape)
+
+
+def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
+    """One array of the archive. All its bytes are read first, so that the zip's checksum is compared."""
+    try:
+        size = archive.getinfo(f"{name}.npy").file_size
+    except KeyError:
+        raise _foreign(path, f"no entry {name!r}") from None
+    if size > LARGEST // 8:
+        raise _foreign(path, f"{size} bytes of {name}")
+    data = io.BytesIO(archive.read(f"{name}.npy"))
+    try:
+        return np.lib.format.read_array(data, allow_pickle=False)
+    except (ValueError, MemoryError) as error:
+        raise _foreign(path, f"a bad array {name!r} ({error})") from None
+
+
+def _foreign(path: Path, what: str) -> ValueError:
+    return ValueError(f"expected a volume file written by save_volume, got {what} in {path}; check which file this is")

@@ -1,0 +1,112 @@
+"""Solid volumes from closed triangle meshes, exactly: what VRN learns to predict.
+
+Coordinates (the contract of this project): vertices in crop pixels, x right, y down, z towards the camera. The volume
+is indexed [z, y, x]; slice k grows towards the camera, with two slices per pixel of depth::
+
+    k = 2 * z + offset        z = (k - offset) / 2
+
+A voxel is solid where its centre lies inside the mesh: where the winding number is positive. The work is done in C++
+(``voxelize_core.hpp``); ``tddfa.reference.voxelize`` says the same in NumPy and SciPy.
+"""
+
+import numpy as np
+
+from . import _voxelize
+from .raster import checked_triangles
+
+SLICES_PER_PIXEL = 2.0
+FARTHEST = 524288.0
+
+
+def voxelize(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    *,
+    size: int = 192,
+    depth: int = 200,
+    step: int = 1,
+    offset: float | None = None,
+) -> tuple[np.ndarray, float]:
+    """Fills a closed mesh with voxels: one 6-connected solid without enclosed holes.
+
+    Args:
+        vertices: (N, 3) float, crop pixels, x right, y down, z towards the camera.
+        triangles: (M, 3) integers, of either orientation as long as it is the same everywhere (the sign is worked out
+            from the signed volume). Parts that overlap are united.
+        size: side of the crop in pixels.
+        depth: number of slices.
+        step: distance of neighbouring columns in pixels. Column (i, j) is sampled at x = (i + 0.5) * step - 0.5 and
+            the same for y: integer pixels for 1, the 48 x 48 lattice of VRN's feature maps for 4.
+        offset: slice of z = 0. By default the mesh's bounding box is centred in depth; when it is deeper than the
+            volume, its front is put at the last slice's front face and the back is cut off.
+
+    Returns:
+        ``(volume, offset)``: (depth, size // step, size // step) bool, and the offset that was used. Whatever lies
+        outside the crop or in front of or behind the slices is cut off; of the rest the largest 6-connected component
+        is kept, and background that cannot reach the volume's border is filled.
+
+    Raises:
+        ValueError: wrong shapes, an open or inconsistently oriented mesh, values that are not finite, or vertices
+            further than 524,288 pixels away.
+    """
+    vertices, triangles = _checked(vertices, triangles)
+    if size < 1 or step < 1 or depth < 1 or size % step:
+        raise ValueError(
+            f"expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
+            "use 192, 1 or 4, and 200"
+        )
+    if offset is None:
+        offset = depth_offset(vertices, depth=depth)
+    scaled = np.empty_like(vertices)
+    scaled[:, :2] = (vertices[:, :2] + 0.5) / step - 0.5
+    scaled[:, 2] = SLICES_PER_PIXEL * vertices[:, 2] + offset
+    volume = np.empty((depth, size // step, size // step), np.uint8)
+    _voxelize.voxelize(scaled, triangles, volume)
+    return volume.view(bool), float(offset)
+
+
+def depth_offset(vertices: np.ndarray, *, depth: int = 200) -> float:
+    """The slice of z = 0 that centres a mesh in depth, or keeps its front when it is too deep.
+
+    Slices are one unit thick around their centres 0 ... depth - 1. A mesh of up to ``depth`` units is centred on
+    (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
+    """
+    low, high = float(np.min(vertices[:, 2])), float(np.max(vertices[:, 2]))
+    if SLICES_PER_PIXEL * (high - low) <= depth:
+        return (depth - 1) / 2 - SLICES_PER_PIXEL * (low + high) / 2
+    return depth - 0.5 - SLICES_PER_PIXEL * high
+
+
+def open_edges(triangles: np.ndarray) -> np.ndarray:
+    """(B, 2) the directed edges that no triangle walks the other way; none for a closed, oriented mesh."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).astype(np.int64)
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    base = int(edges.max(initial=0)) + 1
+    one_way, count = np.unique(edges[:, 0] * base + edges[:, 1], return_counts=True)
+    other_way = (one_way % base) * base + one_way // base
+    place = np.minimum(np.searchsorted(one_way, other_way), len(one_way) - 1)
+    partners = np.where(one_way[place] == other_way, count[place], 0)
+    unmatched = one_way[count > partners]
+    return np.stack([unmatched // base, unmatched % base], 1)
+
+
+def _checked(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    vertices = np.ascontiguousarray(vertices, np.float64)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
+        raise ValueError(f"expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them")
+    triangles = checked_triangles(triangles, len(vertices))
+    if not len(triangles):
+        raise ValueError("expected a closed mesh, got no triangle; pass the model's triangles")
+    if not np.isfinite(vertices).all():
+        bad = int((~np.isfinite(vertices).all(1)).sum())
+        raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters")
+    if np.abs(vertices).max() > FARTHEST:
+        raise ValueError(
+            "expected vertices within 524,288 pixels of the crop, got one further away; check the scale of the pose"
+        )
+    if not _voxelize.closed(triangles):
+        raise ValueError(
+            f"expected a closed mesh of one orientation, got {len(open_edges(triangles))} edges that only one triangle "
+            "walks; close the surface first (MorphableModel.close)"
+        )
+    return vertices, triangles

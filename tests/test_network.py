@@ -1,0 +1,161 @@
+"""VRN and FAN: the released network's size and output, the Residual by hand, weights files that cannot lie."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vrnlib.network import (
+    FAN,
+    VRN,
+    FANConfig,
+    Hourglass,
+    Residual,
+    VRNConfig,
+    count_parameters,
+    load_network,
+    read_header,
+    save_network,
+)
+
+SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2)
+
+
+@pytest.fixture(scope="module")
+def released() -> VRN:
+    return VRN(VRNConfig.reference()).eval()
+
+
+def fill_by_formula(network: nn.Module) -> None:
+    """The tensors of the reference file, see ``reference/README.md`` beside it."""
+    filled = {}
+    for i, (key, tensor) in enumerate(network.state_dict().items()):
+        j = np.arange(tensor.numel(), dtype=np.float64)
+        s = np.sin(0.37 * (i + 1) + 1.7 * j + 0.013 * j * (i % 7 + 1)).reshape(tensor.shape)
+        if key.endswith("num_batches_tracked"):
+            s = np.zeros(tensor.shape)
+        elif key.endswith("running_var"):
+            s = 0.75 + 0.5 * np.abs(s)
+        elif key.endswith("running_mean"):
+            s = 0.1 * s
+        elif tensor.ndim == 4:
+            s = s * math.sqrt(2 / math.prod(tensor.shape[1:]))
+        elif key.endswith("bias"):
+            s = 0.05 * s
+        else:
+            s = 1 + 0.1 * s
+        filled[key] = torch.from_numpy(np.asarray(s)).to(tensor.dtype)
+    network.load_state_dict(filled)
+
+
+def test_reference_has_the_released_number_of_parameters(released):
+    assert count_parameters(released) == 19_184_968
+
+
+def test_reference_tensors_come_in_the_released_order(released, reference):
+    shapes = [str(shape) for shape in np.load(reference / "vrn_reference.npz")["shapes"]]
+    assert [str(list(tensor.shape)) for tensor in released.state_dict().values()] == shapes
+
+
+def test_reference_output_equals_the_released_graph(reference):
+    truth = np.load(reference / "vrn_reference.npz")
+    network = VRN(VRNConfig.reference()).eval()
+    fill_by_formula(network)
+    j = np.arange(3 * 192 * 192, dtype=np.float64)
+    image = (0.5 + 0.5 * np.sin(0.003 * j + 0.7 * np.floor(j / 192))).reshape(1, 3, 192, 192)
+    with torch.inference_mode():
+        volume = torch.sigmoid(network(torch.from_numpy(image).float())).numpy()
+    assert volume.shape == tuple(truth["shape"])
+    assert np.abs(volume[0, ::10, ::12, ::12] - truth["sub"]).max() < 1e-5
+    assert volume.mean() == pytest.approx(float(truth["mean"]), abs=1e-5)
+
+
+def test_pooled_nesting_has_the_same_parameters_but_another_output():
+    torch.manual_seed(0)
+    skip, pooled = Hourglass(2, 16, 1, "skip").eval(), Hourglass(2, 16, 1, "pooled").eval()
+    pooled.load_state_dict(skip.state_dict())
+    x = torch.rand(1, 16, 8, 8)
+    assert count_parameters(skip) == count_parameters(pooled)
+    assert not torch.allclose(skip(x), pooled(x))
+
+
+def test_residual_is_branch_plus_skip_before_any_activation():
+    torch.manual_seed(0)
+    block = Residual(8, 8).eval()
+    with torch.no_grad():
+        block.branch[-1].weight.zero_()
+        block.branch[-1].bias.zero_()
+    x = torch.randn(2, 8, 4, 4)  # negative values must pass: no activation after the sum
+    assert torch.equal(block(x), x)
+
+
+def test_output_shape_and_lattice():
+    network = VRN(SMALL).eval()
+    image = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        full, lattice = network(image), network.lattice_logits(image)
+    assert full.shape == (2, 200, 64, 64) and lattice.shape == (2, 200, 16, 16)
+    # voxels 4i+1 and 4i+2 lie half a pixel to either side of lattice cell i
+    middle = (full[..., 1:-2:4, :] + full[..., 2:-1:4, :]) / 2
+    middle = (middle[..., 1:-2:4] + middle[..., 2:-1:4]) / 2
+    assert torch.allclose(middle[..., 1:-1, 1:-1], lattice[..., 1:-1, 1:-1], atol=0.2 * lattice.std().item())
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 3, 50, 64)])
+def test_wrong_input_shape_is_a_sentence(shape):
+    with pytest.raises(ValueError, match="expected images of shape"):
+        VRN(SMALL)(torch.rand(shape))
+
+
+def test_unknown_nesting_is_a_sentence():
+    with pytest.raises(ValueError, match="nesting must be"):
+        VRN(VRNConfig(nesting="both"))
+
+
+def test_fan_decodes_a_peak_to_sub_pixel_position():
+    network = FAN(FANConfig(stem=8, features=8, depth=2, points=1, size=64)).eval()
+    logits = torch.full((1, 2, 16, 16), -20.0)
+    logits[0, 0, 5, 7] = logits[0, 0, 5, 8] = 20.0  # row 5, between columns 7 and 8
+    logits[0, 1] = 0.25
+    network.head = nn.Identity()
+    network.trunk.forward = lambda image: logits
+    maps = network(torch.rand(1, 3, 64, 64))
+    assert torch.allclose(maps.points[0, 0], torch.tensor([7.5 * 4 + 1.5, 5 * 4 + 1.5, 0.25 * 16]), atol=1e-3)
+    assert maps.scores.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_fan_score_of_a_flat_map_is_low():
+    network = FAN(FANConfig(stem=8, features=8, depth=2, points=1, size=64)).eval()
+    network.head = nn.Identity()
+    network.trunk.forward = lambda image: torch.zeros(1, 2, 16, 16)
+    assert network(torch.rand(1, 3, 64, 64)).scores.item() == pytest.approx(9 / 256, abs=1e-3)
+
+
+def test_weights_file_round_trip(tmp_path):
+    network = VRN(SMALL).eval()
+    save_network(tmp_path / "a.safetensors", network, notes={"seed": 3})
+    again = load_network(tmp_path / "a.safetensors")
+    assert again.config == SMALL and read_header(tmp_path / "a.safetensors")["notes"] == {"seed": 3}
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(network(image), again(image), atol=2e-2)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.safetensors"]
+
+
+def test_damaged_or_missing_weights_are_sentences(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_network(path, VRN(SMALL))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="no whole safetensors file"):
+        load_network(path)
+    with pytest.raises(FileNotFoundError, match="give a .safetensors file or one of"):
+        load_network(tmp_path / "missing.safetensors")
+
+
+def test_a_pickle_offered_as_weights_is_refused(tmp_path):
+    path = tmp_path / "evil.safetensors"
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match="no whole safetensors file"):
+        load_network(path)

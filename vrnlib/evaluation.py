@@ -1,0 +1,77 @@
+"""``vrn evaluate iou``: how well a VRN's volumes agree with rendered faces that its training never saw."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from tddfa.morphable import MorphableModel
+from vrnlib.metrics import iou
+from vrnlib.network import VRN, load_network
+from vrnlib.synthetic import render_pair
+
+TEST_SEED = 500  # no training or validation uses this stream
+TRAIN_SEED = 1
+
+
+def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_]:
+    """The voxels that more than half of ``count`` training solids fill: the best guess that ignores the photo."""
+    model = MorphableModel.open()
+    total = np.zeros((200, 192, 192), np.uint16)
+    for index in range(count):
+        total += render_pair(seed, index, model=model).volume()
+    return total > count / 2
+
+
+def predict(network: VRN, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Occupancy probabilities (200, 192, 192) for one (192, 192, 3) crop."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+    with torch.inference_mode():
+        return torch.sigmoid(network(tensor.contiguous(memory_format=torch.channels_last)))[0].numpy()
+
+
+def evaluate_iou(network: VRN, *, count: int = 500, seed: int = TEST_SEED, progress: bool = True) -> dict:
+    """IoU of predicted and true solids, 192×192×200, on ``count`` renders of stream ``seed``.
+
+    Returns {"iou", "count", "by_yaw": {"0-30", "30-60", "60-90"}, "mean_volume_iou"}.
+    """
+    model, guess = MorphableModel.open(), mean_volume()
+    scores, baseline, yaws = [], [], []
+    for index in tqdm(range(count), desc="IoU", disable=not progress):
+        sample = render_pair(seed, index, model=model)
+        solid = sample.volume()
+        scores.append(iou(predict(network, sample.image) > 0.5, solid))
+        baseline.append(iou(guess, solid))
+        yaws.append(abs(yaw_of(sample.parameters)))
+    scores, yaws = np.array(scores), np.array(yaws)
+    bins = {
+        f"{low}-{low + 30}": float(scores[(yaws >= low) & (yaws < low + 30)].mean())
+        for low in (0, 30, 60)
+        if ((yaws >= low) & (yaws < low + 30)).any()
+    }
+    return {
+        "iou": float(scores.mean()), "count": count, "by_yaw": bins, "mean_volume_iou": float(np.mean(baseline))
+    }  # fmt: skip
+
+
+def yaw_of(parameters: NDArray) -> float:
+    """Degrees between the face's looking direction and the camera, in the horizontal plane."""
+    facing = parameters[:12].reshape(3, 4)[:, 2]  # where the model's z axis (out of the nose) points
+    return float(np.degrees(np.arctan2(facing[0], facing[2])))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("measure", choices=["iou"], help="what to measure")
+    parser.add_argument("--weights", default="vrn_open", help="a name or a .safetensors file")
+    parser.add_argument("--count", type=int, default=500, help="renders that training never saw")
+
+
+def run(args: argparse.Namespace) -> int:
+    network = load_network(args.weights)
+    print(json.dumps(evaluate_iou(network, count=args.count), indent=2))
+    return 0

@@ -1,0 +1,69 @@
+"""``vrn train``: from a seed to a file of weights."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vrnlib.dataset import Augmentation, LandmarkPairs, RenderedFaces, VolumePairs
+from vrnlib.network import FAN, VRN, FANConfig, VRNConfig, load_network
+from vrnlib.training import TrainingConfig, fan_task, fit, vrn_task
+
+TRAIN_SEED, VALIDATION_SEED = 1, 2  # streams of faces; the test figures use seeds of their own
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", choices=["vrn", "fan"], help="what to train")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--cache", type=Path, default=Path("runs/renders"), help="folder of rendered faces")
+    parser.add_argument("--renders", type=int, default=16_000, help="different faces (0.3 MB each in the cache)")
+    parser.add_argument("--held-out", type=int, default=128, help="faces of the validation stream")
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument("--report", type=int, default=500, help="steps between validations and checkpoints")
+    parser.add_argument("--workers", type=int, default=1, help="processes that render and voxelise")
+    parser.add_argument("--size", type=int, default=192, choices=[128, 192], help="VRN: side of the crop")
+    parser.add_argument("--step", type=int, default=4, choices=[1, 4], help="VRN: 1 = loss at every voxel")
+    parser.add_argument("--features", type=int, default=None, help="channels of the hourglasses")
+    parser.add_argument("--reference", action="store_true", help="VRN: the released network's size")
+    parser.add_argument("--rotation", type=float, default=45.0, help="VRN: augmentation, degrees")
+    parser.add_argument("--init", type=Path, default=None, help="start from these weights")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = TrainingConfig(
+        steps=args.steps, batch=args.batch, rate=args.rate, report=args.report, workers=args.workers, seed=args.seed
+    )
+    train = RenderedFaces(args.cache, seed=TRAIN_SEED, count=args.renders)
+    held_out = RenderedFaces(args.cache, seed=VALIDATION_SEED, count=args.held_out)
+    recipe = {key: str(value) for key, value in vars(args).items() if key not in ("func", "command")}
+    if args.network == "vrn":
+        augmentation = Augmentation(rotation=args.rotation)
+        task = vrn_task(
+            start_vrn(args),
+            VolumePairs(train, augmentation=augmentation, seed=args.seed, step=args.step, size=args.size),
+            VolumePairs(held_out, augmentation=Augmentation.none(), seed=0, step=args.step, size=args.size),
+            step=args.step, notes={"recipe": recipe},
+        )  # fmt: skip
+    else:
+        network = load_network(args.init) if args.init else FAN(FANConfig(features=args.features or 64))
+        task = fan_task(
+            network,
+            LandmarkPairs(train, seed=args.seed, size=network.config.size),
+            LandmarkPairs(held_out, seed=0, size=network.config.size, augment=False),
+            notes={"recipe": recipe},
+        )
+    fit(task, config, args.out, resume=args.resume)
+    print(f"weights: {args.out / 'network.safetensors'}")
+    return 0
+
+
+def start_vrn(args: argparse.Namespace) -> VRN:
+    if args.init:
+        return load_network(args.init)
+    if args.reference:
+        return VRN(VRNConfig.reference())
+    return VRN(VRNConfig(features=args.features or VRNConfig.features))

@@ -1,0 +1,277 @@
+"""Training on rendered faces: one loop for VRN and FAN, with checkpoints that resume exactly.
+
+Loss of VRN: the sigmoid cross-entropy over voxels, from logits (VRN paper, equation 1). Optimiser: RMSProp, as
+in the paper; the rate follows half a cosine down to a hundredth. The weights that are validated and written
+are an exponential moving average of those that are trained.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm import tqdm
+
+from vrnlib.network import FAN, VRN, save_network
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long and how fast; a run is determined by this, the data and the network.
+
+    steps: batches in all. batch: images per step. rate: highest learning rate. warmup: steps until it is
+    reached. report: steps between validations, each followed by a checkpoint. workers: loader processes.
+    """
+
+    steps: int = 20_000
+    batch: int = 16
+    rate: float = 1e-3
+    warmup: int = 200
+    report: int = 500
+    workers: int = 1
+    seed: int = 0
+    averaging: float = 0.998
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained: a network, its data, the loss of a batch, and the score of the held-out data."""
+
+    network: nn.Module
+    train: Dataset
+    held_out: Dataset
+    loss: Callable[[nn.Module, list[Tensor]], Tensor]
+    score: Callable[[nn.Module, list[Tensor]], Tensor]
+    score_name: str
+    notes: dict = field(default_factory=dict)
+
+
+class StepSampler(Sampler):
+    """Batches of (index, epoch) keys from step ``start`` on; a function of the seed, so a run can be resumed."""
+
+    def __init__(self, length: int, config: TrainingConfig, start: int) -> None:
+        self.length, self.config, self.start = length, config, start
+        if length < config.batch:
+            raise ValueError(f"a batch of {config.batch} needs at least as many renders, got {length}")
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_epoch = self.length // self.config.batch
+        order, current = None, -1
+        for step in range(self.start, self.config.steps):
+            epoch, position = divmod(step, per_epoch)
+            if epoch != current:
+                generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+                order, current = torch.randperm(self.length, generator=generator).tolist(), epoch
+            chosen = order[position * self.config.batch : (position + 1) * self.config.batch]
+            yield [(index, epoch) for index in chosen]
+
+    def __len__(self) -> int:
+        return max(0, self.config.steps - self.start)
+
+
+def voxel_loss(logits: Tensor, solid: Tensor) -> Tensor:
+    """Mean sigmoid cross-entropy over voxels, from logits (VRN paper, equation 1)."""
+    return F.binary_cross_entropy_with_logits(logits, solid.to(logits.dtype))
+
+
+def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
+    """Intersection over union of {logit > 0} and the solid, per item of the batch: (B,)."""
+    predicted, solid = (logits > 0).flatten(1), solid.bool().flatten(1)
+    return (predicted & solid).sum(1) / (predicted | solid).sum(1)
+
+
+def landmark_loss(network: FAN, batch: list[Tensor]) -> Tensor:
+    """Cross-entropy of each heat map with a Gaussian (sigma one cell), plus the distance of the decoded points.
+
+    Where the picture shows no face the target is a flat map, so that the score tells faces from the rest.
+    """
+    image, target, is_face = batch
+    maps = network(as_input(image))
+    _, _, rows, columns = maps.logits.shape
+    log_probability = maps.logits.flatten(2).log_softmax(2)
+    centre = (target[..., :2] - 1.5) / 4  # input pixels → cells
+    x = torch.arange(columns) - centre[..., :1]
+    y = torch.arange(rows) - centre[..., 1:]
+    gaussian = torch.exp(-(x[..., None, :] ** 2 + y[..., :, None] ** 2) / 2).flatten(2) + 1e-8
+    gaussian = gaussian / gaussian.sum(2, keepdim=True)
+    flat = torch.full_like(gaussian, 1 / (rows * columns))
+    wanted = torch.where(is_face[:, None, None], gaussian, flat)
+    entropy = -(wanted * log_probability).sum(2).mean()
+    inside = ((target[..., :2] > 0) & (target[..., :2] < image.shape[-1] - 1)).all(2) & is_face[:, None]
+    error = (maps.points - target).abs() * torch.tensor([1.0, 1.0, 0.5]) / image.shape[-1]
+    return 0.1 * entropy + 10 * (error * inside[..., None]).sum() / inside.sum().clamp(min=1) / 3
+
+
+def landmark_error(network: FAN, batch: list[Tensor]) -> Tensor:
+    """Mean 68-point error over the square root of the box's area, in per cent, per face: (B,)."""
+    image, target, _ = batch
+    points = network(as_input(image)).points
+    box = target[..., :2].amax(1) - target[..., :2].amin(1)
+    distance = (points - target)[..., :2].norm(dim=2).mean(1)
+    return 100 * distance / box.prod(1).sqrt()
+
+
+def as_input(image: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) → float32 in [0, 1], in the memory order in which convolutions run fastest."""
+    return (image.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def vrn_task(network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict) -> Task:
+    """A VRN judged on its own lattice (step 4) or at every voxel (step 1)."""
+
+    def logits(network: VRN, image: Tensor) -> Tensor:
+        return network.lattice_logits(as_input(image)) if step == 4 else network(as_input(image))
+
+    return Task(
+        network, train, held_out,
+        loss=lambda net, batch: voxel_loss(logits(net, batch[0]), batch[1]),
+        score=lambda net, batch: volume_iou(logits(net, batch[0]), batch[1]),
+        score_name="held_out_iou", notes=notes,
+    )  # fmt: skip
+
+
+def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict) -> Task:
+    return Task(
+        network, train, held_out,
+        loss=landmark_loss, score=landmark_error, score_name="held_out_error_percent", notes=notes,
+    )  # fmt: skip
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then half a cosine from the highest rate to a hundredth of it."""
+    if step < config.warmup:
+        return config.rate * (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, task: Task, config: TrainingConfig) -> float:
+    """Mean score over the held-out data."""
+    network.eval()
+    loader = DataLoader(task.held_out, batch_size=config.batch, num_workers=min(config.workers, 1))
+    return torch.cat([task.score(network, batch) for batch in loader]).mean().item()
+
+
+def fit(
+    task: Task,
+    config: TrainingConfig,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    on_report: Callable[[list[dict]], None] | None = None,
+    progress: bool = True,
+) -> nn.Module:
+    """Train a task's network; return the averaged network in evaluation mode.
+
+    folder gets ``checkpoint.pt`` (everything needed to go on), ``log.jsonl`` (a line per report) and
+    ``network.safetensors`` (the averaged weights). A file appears whole or not at all.
+    resume: go on from the folder's checkpoint; the result equals that of an uninterrupted run.
+    on_report: called with all log lines so far, for example to draw a live curve.
+    Raises FileExistsError when the folder holds a run and ``resume`` is False, ValueError when a checkpoint
+    belongs to another configuration.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    network = task.network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.RMSprop(network.parameters(), lr=config.rate, alpha=0.99)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+    start, log = 0, []
+    if (folder / CHECKPOINT).exists():
+        if not resume:
+            raise FileExistsError(f"{folder} holds a run already; give --resume to go on, or another folder")
+        start, log = restore(folder / CHECKPOINT, config, network, average, optimizer)
+    loader = DataLoader(
+        task.train, batch_sampler=StepSampler(len(task.train), config, start), num_workers=config.workers
+    )
+    bar = tqdm(total=config.steps, initial=start, disable=not progress, desc=type(network).__name__, unit="batch")
+    window: list[Tensor] = []
+    for step, batch in enumerate(loader, start=start):
+        network.train()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        loss = task.loss(network, batch)
+        if not torch.isfinite(loss):
+            raise ValueError(f"the loss is {loss.item()} at step {step}; lower the rate and resume")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        if step < config.warmup:  # the first weights are not worth averaging
+            average.n_averaged.zero_()
+        average.update_parameters(network)
+        window.append(loss.detach())
+        bar.update()
+        done = step + 1
+        if done % config.report == 0 or done == config.steps:
+            score = validate(average.module, task, config)
+            log.append({"step": done, "loss": torch.stack(window).mean().item(), task.score_name: score})
+            window.clear()
+            bar.set_postfix(loss=f"{log[-1]['loss']:.4f}", **{task.score_name: f"{score:.4f}"})
+            write_checkpoint(folder, config, network, average, optimizer, log)
+            save_network(folder / "network.safetensors", average.module, notes={**task.notes, "log": log})
+            if on_report is not None:
+                on_report(log)
+    bar.close()
+    return average.module.eval()
+
+
+def write_checkpoint(folder: Path, config: TrainingConfig, network, average, optimizer, log: list[dict]) -> None:
+    temporary = folder / f".{CHECKPOINT}.tmp"
+    try:
+        torch.save(
+            {"config": asdict(config), "network": network.state_dict(), "average": average.state_dict(),
+             "optimizer": optimizer.state_dict(), "log": log},
+            temporary,
+        )  # fmt: skip
+        os.replace(temporary, folder / CHECKPOINT)
+    finally:
+        temporary.unlink(missing_ok=True)
+    lines = folder / f".{LOG}.tmp"
+    lines.write_text("".join(json.dumps(line) + "\n" for line in log))
+    os.replace(lines, folder / LOG)
+
+
+def restore(path: Path, config: TrainingConfig, network, average, optimizer) -> tuple[int, list[dict]]:
+    """Fill network, average and optimiser from a checkpoint; the step to go on from, and the log so far."""
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise ValueError(f"{path} cannot be read ({error}); delete the folder and train again") from error
+    movable = {"report", "workers"}
+    changed = [
+        key for key, value in asdict(config).items() if key not in movable and state["config"].get(key) != value
+    ]
+    if changed:
+        raise ValueError(f"{path} was made with other settings of {', '.join(changed)}; use those, or another folder")
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["log"][-1]["step"], state["log"]
+
+
+def plot_log(log: list[dict], *, axes=None):
+    """Draw loss and held-out score over steps; returns the matplotlib figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = (None, axes) if axes is not None else plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    steps = [line["step"] for line in log]
+    score_name = next((key for key in (log[-1] if log else {}) if key not in ("step", "loss")), "score")
+    for axis, key in zip(axes, ("loss", score_name), strict=True):
+        axis.clear()
+        axis.plot(steps, [line.get(key) for line in log], marker=".")
+        axis.set(xlabel="step", ylabel=key.replace("_", " "))
+        axis.grid(alpha=0.3)
+    return figure or axes[0].figure
