@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from tddfa.morphable import MorphableModel
 from tddfa.voxelizer import voxelize
-from vrnlib.synthetic import render_pair
+from vrnlib.synthetic import FaceRenderer, render_pair
 
 CROP = 192
 CANVAS = 256
@@ -84,7 +83,8 @@ class RenderedFaces:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.seed, self.count = seed, count
-        self.model = MorphableModel.open()
+        self.renderer = FaceRenderer()
+        self.model = self.renderer.model
         vertices = len(self.model.u) // 3
         self.images = self._array(folder / f"{seed}_images.npy", (count, CANVAS, CANVAS, 3), np.uint8)
         self.vertices = self._array(folder / f"{seed}_vertices.npy", (count, vertices, 3), np.int16)
@@ -104,7 +104,7 @@ class RenderedFaces:
         """Render pair ``index`` unless the cache has it."""
         if self.ready[index]:
             return
-        sample = render_pair(self.seed, index, model=self.model, canvas=CANVAS)
+        sample = render_pair(self.seed, index, model=self.renderer, canvas=CANVAS)
         offset = np.float32([(CANVAS - CROP) / 2, (CANVAS - CROP) / 2, 0])
         self.images[index] = sample.image
         self.vertices[index] = np.clip(np.round((sample.vertices - offset) * SUBPIXEL), -32768, 32767)

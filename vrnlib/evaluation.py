@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tddfa.morphable import MorphableModel
 from vrnlib.metrics import iou
 from vrnlib.network import VRN, load_network
-from vrnlib.synthetic import render_pair
+from vrnlib.synthetic import FaceRenderer, render_pair
 
 TEST_SEED = 500  # no training or validation uses this stream
 TRAIN_SEED = 1
@@ -21,10 +20,10 @@ TRAIN_SEED = 1
 
 def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_]:
     """The voxels that more than half of ``count`` training solids fill: the best guess that ignores the photo."""
-    model = MorphableModel.open()
+    renderer = FaceRenderer()
     total = np.zeros((200, 192, 192), np.uint16)
     for index in range(count):
-        total += render_pair(seed, index, model=model).volume()
+        total += render_pair(seed, index, model=renderer).volume()
     return total > count / 2
 
 
@@ -40,10 +39,10 @@ def evaluate_iou(network: VRN, *, count: int = 500, seed: int = TEST_SEED, progr
 
     Returns {"iou", "count", "by_yaw": {"0-30", "30-60", "60-90"}, "mean_volume_iou"}.
     """
-    model, guess = MorphableModel.open(), mean_volume()
+    renderer, guess = FaceRenderer(), mean_volume()
     scores, baseline, yaws = [], [], []
     for index in tqdm(range(count), desc="IoU", disable=not progress):
-        sample = render_pair(seed, index, model=model)
+        sample = render_pair(seed, index, model=renderer)
         solid = sample.volume()
         scores.append(iou(predict(network, sample.image) > 0.5, solid))
         baseline.append(iou(guess, solid))

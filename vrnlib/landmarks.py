@@ -136,7 +136,9 @@ def find_frontal_faces(image: np.ndarray) -> np.ndarray:
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
 
-def align(image: np.ndarray, boxes: np.ndarray, fan: Any, *, margin: float = FAN_MARGIN) -> tuple[np.ndarray, np.ndarray]:
+def align(
+    image: np.ndarray, boxes: np.ndarray, fan: Any, *, margin: float = FAN_MARGIN
+) -> tuple[np.ndarray, np.ndarray]:
     """Run a FAN once in each box: points (N, 68, 3) float32 in photo pixels, and scores (N,) in 0 … 1.
 
     image: (H, W, 3) uint8 RGB. boxes: (N, 4) about the landmarks; FAN sees the square of `margin` times the larger
@@ -200,7 +202,7 @@ def _open_fan(fan: Any) -> Any:
 
     network = load_network("fan_open" if fan is None else fan)
     if not isinstance(network, FAN):
-        raise LandmarkError(f"Expected the weights of a FAN, {fan} holds a {type(network).__name__}; name another file.")
+        raise LandmarkError(f"Expected the weights of a FAN, {fan} holds a {type(network).__name__}; name others.")
     return network
 
 
@@ -283,7 +285,7 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
             body = text[text.index("{") + 1 : text.index("}")]
             return np.array([line.split() for line in body.strip().splitlines()], dtype=np.float32) - 1
     except (OSError, ValueError) as error:
-        raise LandmarkError(f"{path} could not be read as landmarks ({error}); give a whole .npy or .pts file.") from error
+        raise LandmarkError(f"{path} cannot be read as landmarks ({error}); give a whole .npy or .pts.") from error
     raise LandmarkError(f"Expected landmarks in a .npy or .pts file, got {path.name}.")
 
 

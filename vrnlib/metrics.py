@@ -50,7 +50,9 @@ def nme(points: np.ndarray, truth: np.ndarray, interocular: float) -> float:
     return float(np.linalg.norm(points - truth, axis=1).mean() / interocular)
 
 
-def surface_distance(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, *, neighbours: int = 16) -> np.ndarray:
+def surface_distance(
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, *, neighbours: int = 16
+) -> np.ndarray:
     """Distance from each point to a triangle mesh, (N,) float64, in the mesh's units.
 
     points: (N, 3). vertices: (V, 3). faces: (F, 3). Per point the `neighbours` triangles with the nearest middles

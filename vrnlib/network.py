@@ -37,8 +37,8 @@ class VRNConfig:
     slices: depth of the volume, in slices.
     """
 
-    stem: int = 32
-    features: int = 96
+    stem: int = 24
+    features: int = 80
     hourglasses: int = 2
     depth: int = 4
     residuals: int = 1
@@ -64,7 +64,7 @@ class FANConfig:
     size: side of the square input that the weights were trained for, in pixels.
     """
 
-    stem: int = 32
+    stem: int = 24
     features: int = 64
     hourglasses: int = 1
     depth: int = 4

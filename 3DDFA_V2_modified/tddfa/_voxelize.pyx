@@ -19,6 +19,18 @@ def closed(const int32_t[:, ::1] triangles):
     return answer
 
 
+def depth_range(const double[:, ::1] vertices, const int32_t[:, ::1] triangles):
+    cdef double low = vertices[triangles[0, 0], 2], high = low, z
+    cdef Py_ssize_t t, k
+    with nogil:
+        for t in range(triangles.shape[0]):
+            for k in range(3):
+                z = vertices[triangles[t, k], 2]
+                low = min(low, z)
+                high = max(high, z)
+    return low, high
+
+
 def voxelize(const double[:, ::1] vertices, const int32_t[:, ::1] triangles, uint8_t[:, :, ::1] volume):
     with nogil:
         c_voxelize(

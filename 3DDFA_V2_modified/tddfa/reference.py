@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from .nms import by_score, checked_boxes
 from .raster import RasterBuffers
-from .voxelizer import SLICES_PER_PIXEL, depth_offset
+from .voxelizer import SLICES_PER_PIXEL
 
 SUBPIXELS = 1024
 
@@ -26,7 +26,7 @@ def scan_triangle(corners: np.ndarray, height: int, width: int) -> tuple[np.ndar
         neighbour's edge goes the other way.
     """
     low = np.maximum(-(-corners.min(0) // SUBPIXELS), 0)
-    high = np.minimum(corners.max(0) // SUBPIXELS, [width - 1, height - 1])
+    high = np.maximum(np.minimum(corners.max(0) // SUBPIXELS, [width - 1, height - 1]), low - 1)
     y, x = np.mgrid[low[1] : high[1] + 1, low[0] : high[0] + 1].reshape(2, -1)
     (ax, ay), (bx, by), (cx, cy) = corners
     area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
@@ -93,7 +93,9 @@ def voxelize(
 ) -> tuple[np.ndarray, float]:
     """Twin of :func:`tddfa.voxelizer.voxelize`: crossings per column, their running sum, and two clean-ups."""
     vertices = np.asarray(vertices, np.float64)
-    offset = depth_offset(vertices, depth=depth)
+    z = SLICES_PER_PIXEL * vertices[np.unique(triangles), 2]
+    too_deep = np.ptp(z) > depth
+    offset = depth - 0.5 - z.max() if too_deep else (depth - 1) / 2 - (z.min() + z.max()) / 2
     snapped = np.rint(((vertices[:, :2] + 0.5) / step - 0.5) * SUBPIXELS).astype(np.int64)
     slices = SLICES_PER_PIXEL * vertices[:, 2] + offset
     a, b, c = (vertices[triangles[:, k]] - vertices[0] for k in range(3))
@@ -109,7 +111,7 @@ def voxelize(
     labels, count = ndimage.label(solid)
     if count > 1:
         solid = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    return ndimage.binary_fill_holes(solid), offset
+    return ndimage.binary_fill_holes(solid), float(offset)
 
 
 def nms(boxes: np.ndarray, threshold: float) -> list[int]:

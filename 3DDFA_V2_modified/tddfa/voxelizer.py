@@ -37,8 +37,8 @@ def voxelize(
         depth: number of slices.
         step: distance of neighbouring columns in pixels. Column (i, j) is sampled at x = (i + 0.5) * step - 0.5 and
             the same for y: integer pixels for 1, the 48 x 48 lattice of VRN's feature maps for 4.
-        offset: slice of z = 0. By default the mesh's bounding box is centred in depth; when it is deeper than the
-            volume, its front is put at the last slice's front face and the back is cut off.
+        offset: slice of z = 0. By default the bounding box of the triangles is centred in depth; when it is deeper
+            than the volume, its front is put at the last slice's front face and the back is cut off.
 
     Returns:
         ``(volume, offset)``: (depth, size // step, size // step) bool, and the offset that was used. Whatever lies
@@ -56,7 +56,9 @@ def voxelize(
             "use 192, 1 or 4, and 200"
         )
     if offset is None:
-        offset = depth_offset(vertices, depth=depth)
+        offset = depth_offset(vertices, triangles, depth=depth)
+    elif not np.isfinite(offset):
+        raise ValueError(f"expected a finite depth offset, got {offset}; leave it out to centre the mesh")
     scaled = np.empty_like(vertices)
     scaled[:, :2] = (vertices[:, :2] + 0.5) / step - 0.5
     scaled[:, 2] = SLICES_PER_PIXEL * vertices[:, 2] + offset
@@ -65,16 +67,17 @@ def voxelize(
     return volume.view(bool), float(offset)
 
 
-def depth_offset(vertices: np.ndarray, *, depth: int = 200) -> float:
+def depth_offset(vertices: np.ndarray, triangles: np.ndarray, *, depth: int = 200) -> float:
     """The slice of z = 0 that centres a mesh in depth, or keeps its front when it is too deep.
 
-    Slices are one unit thick around their centres 0 ... depth - 1. A mesh of up to ``depth`` units is centred on
-    (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
+    Only vertices that a triangle uses count. Slices are one unit thick around their centres 0 ... depth - 1. A mesh
+    of up to ``depth`` units is centred on (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
     """
-    low, high = float(np.min(vertices[:, 2])), float(np.max(vertices[:, 2]))
-    if SLICES_PER_PIXEL * (high - low) <= depth:
-        return (depth - 1) / 2 - SLICES_PER_PIXEL * (low + high) / 2
-    return depth - 0.5 - SLICES_PER_PIXEL * high
+    vertices, triangles = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(triangles, np.int32)
+    low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(vertices, triangles))
+    if high - low <= depth:
+        return (depth - 1) / 2 - (low + high) / 2
+    return depth - 0.5 - high
 
 
 def open_edges(triangles: np.ndarray) -> np.ndarray:

@@ -120,8 +120,9 @@ def _close(wanted: np.ndarray, got: np.ndarray, tolerance: float) -> bool:
         return False
     if wanted.dtype == bool:
         return bool((wanted == got).all())
-    scale = max(1e-12, float(np.abs(wanted).max(initial=0.0)))
-    return bool(np.allclose(got, wanted, rtol=0, atol=tolerance * scale))
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    scale = max(1e-12, float(finite.max(initial=0.0)))
+    return bool(np.allclose(got, wanted, rtol=0, atol=tolerance * scale, equal_nan=True))
 
 
 def _difference(got: Any, wanted: Any) -> str:
@@ -130,8 +131,11 @@ def _difference(got: Any, wanted: Any) -> str:
         return f"expected numbers, got {type(got).__name__}."
     if (one.dtype == bool) != (right.dtype == bool):
         return f"expected dtype {right.dtype}, got {one.dtype}."
+    if right.dtype != bool and not np.isfinite(one).all():
+        return "the answer holds infinity or NaN."
     if right.size == 1:
         return f"expected {right.item():.6g}, got {one.item():.6g}."
     if right.dtype == bool:
-        return f"{(one != right).mean():.2%} of the values differ; {right.mean():.2%} should be true, {one.mean():.2%} are."
+        differ, wanted_true, true = (one != right).mean(), right.mean(), one.mean()
+        return f"{differ:.2%} of the values differ; {wanted_true:.2%} should be true, {true:.2%} are."
     return f"the largest difference from the right answer is {np.nanmax(np.abs(one - right)):.4g}."

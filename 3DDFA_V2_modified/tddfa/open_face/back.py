@@ -16,22 +16,26 @@ import scipy.sparse as sp
 from ..topology import boundary_loops, check_triangles, largest_piece
 from .subdivision import clip
 
-__all__ = ["BACK_DEPTH", "BACK_HEIGHT", "BACK_RADIUS", "close_back", "distance_to_back"]
+__all__ = ["BACK_DEPTH", "BACK_HEIGHT", "LOWER_RADIUS", "UPPER_RADIUS", "close_back", "distance_to_back"]
 
-BACK_DEPTH = -48.0
+BACK_DEPTH = -43.0
 """Depth z of the back at its rearmost line, in mm of the mean face."""
 
 BACK_HEIGHT = 5.0
 """Height y of that line, in mm."""
 
-BACK_RADIUS = 95.0
-"""Radius of the back's curvature in the side view, in mm: the back comes forward above and below the line."""
+UPPER_RADIUS = 46.0
+"""Radius of the back's curvature above that line in the side view, in mm: it comes forward to the forehead."""
+
+LOWER_RADIUS = 110.0
+"""The same below the line: the back comes forward along the mandible."""
 
 
 def distance_to_back(vertices: np.ndarray) -> np.ndarray:
     """How far (N, 3) mean-face vertices lie in front of the back, along z in mm; negative behind it."""
-    back = BACK_DEPTH + (vertices[:, 1] - BACK_HEIGHT) ** 2 / (2.0 * BACK_RADIUS)
-    return vertices[:, 2] - back
+    height = vertices[:, 1] - BACK_HEIGHT
+    radius = np.where(height > 0, UPPER_RADIUS, LOWER_RADIUS)
+    return vertices[:, 2] - BACK_DEPTH - height**2 / (2.0 * radius)
 
 
 def close_back(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:

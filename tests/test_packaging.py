@@ -1,0 +1,157 @@
+"""The repository as a package: what is committed, what is declared, what build.sh says and does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = {".py", ".sh", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".pyx", ".hpp", ".json", ""}
+VERBS = ("demo", "test", "test-browser", "lab", "notebooks", "clean", "help")
+
+
+def committed_files() -> list[Path]:
+    """Files that git tracks or would add; without git, all outside of hidden and generated folders."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        files = [ROOT / name for name in listed.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        files = [file for file in ROOT.rglob("*") if not {".venv", "build", "__pycache__"} & set(file.parts)]
+    return [file for file in files if file.is_file()]
+
+
+def toml() -> dict:
+    if sys.version_info < (3, 11):
+        pytest.skip("tomllib is in Python 3.11 and newer")
+    import tomllib
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = (re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines)
+    return {match[1].lower().replace("_", "-"): match[2] for match in pinned if match}
+
+
+def test_no_machine_paths_and_no_registry_hosts_in_committed_text():
+    forbidden = [
+        r"/" + r"(?:root|home|Users)/\w",
+        r"/" + r"work/(?:main|shared)",
+        r"\bpypi\." + r"org|pythonhosted\." + r"org|download\." + r"pytorch|conda\.anaconda\." + r"org",
+        r"https?://[^/\s]*(?:simple|artifactory|nexus)",
+    ]
+    found = []
+    for file in committed_files():
+        if file.suffix not in TEXT:
+            continue
+        text = file.read_text(encoding="utf-8", errors="ignore")
+        for pattern in forbidden:
+            found += [f"{file.relative_to(ROOT)}: {match}" for match in re.findall(pattern, text)]
+    assert not found
+
+
+def test_committed_files_are_small():
+    weights = [file for file in committed_files() if file.suffix == ".safetensors"]
+    assert sum(file.stat().st_size for file in weights) <= 25e6
+    large = {file.name: file.stat().st_size for file in committed_files() if file.stat().st_size > 25e6}
+    assert not large
+    notebooks = {file.name: file.stat().st_size for file in committed_files() if file.suffix == ".ipynb"}
+    assert all(size < 3e6 for size in notebooks.values()), notebooks
+
+
+def test_no_third_party_photos_or_official_models_are_committed():
+    names = {file.name for file in committed_files()}
+    assert not names & {"emma.jpg", "trump_hillary.jpg", "JianzhuGuo.jpg", "obama.mp4", "tri.pkl", "BFM_UV.mat"}
+    assert not [name for name in names if name.endswith((".pkl", ".pth", ".onnx", ".tar"))]
+
+
+def test_one_distribution_installs_both_packages():
+    project = toml()
+    packages = project["tool"]["setuptools"]["packages"]
+    assert {"vrnlib", "vrnlib.checks", "tddfa"} <= set(packages)
+    places = project["tool"]["setuptools"]["package-dir"]
+    for package in packages:
+        top, *rest = package.split(".")
+        assert (ROOT / places[top] / "/".join(rest) / "__init__.py").is_file(), package
+    folders = {file.parent.name for file in (ROOT / "vrnlib").glob("*/__init__.py")}
+    assert folders <= {package.split(".")[-1] for package in packages}
+    assert project["project"]["scripts"]["vrn"] == "vrnlib.cli:main"
+    assert project["project"]["requires-python"] == ">=3.10"
+
+
+def test_opencv_is_never_the_headless_one():
+    for name in ("pyproject.toml", "constraints.txt", "environment.yml", "build.sh"):
+        assert "opencv-python-" + "headless" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_everything_declared_is_pinned():
+    project = toml()["project"]
+    extras = project["optional-dependencies"]
+    declared = project["dependencies"] + extras["lab"] + extras["test"] + extras["fan"]
+    pinned = constraints()
+    for requirement in declared:
+        name = re.match(r"[A-Za-z0-9._-]+", requirement)[0].lower().replace("_", "-")
+        assert name in pinned, f"{name} is missing in constraints.txt"
+    assert pinned["torch"] == "2.13.0"
+
+
+def test_constraints_parse_and_no_two_pins_apply_at_once():
+    packaging = pytest.importorskip("packaging.requirements")
+    for version in ("3.10", "3.11", "3.12", "3.13"):
+        seen = set()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+            if not line or line.startswith("#"):
+                continue
+            requirement = packaging.Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"python_version": version}):
+                assert requirement.name not in seen, (version, requirement.name)
+                seen.add(requirement.name)
+
+
+def test_environment_file_parses_and_installs_this_folder():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["channels"][0] == "conda-forge"
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    assert any(line.startswith("-e .") for line in pip) and "torch==2.13.0" in pip
+    names = [item.split()[0] for item in environment["dependencies"] if isinstance(item, str)]
+    assert {"python", "pip", "cxx-compiler"} <= set(names)
+
+
+def test_build_sh_explains_every_verb_and_refuses_others():
+    shown = subprocess.run(["bash", "build.sh", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for verb in VERBS:
+        assert re.search(rf"^bash build.sh {verb}\s{{1,}}\S", shown, re.MULTILINE), verb
+    text = (ROOT / "build.sh").read_text(encoding="utf-8")
+    assert "set -euo pipefail" in text
+    verbs_of_the_case = set(re.findall(r"^    ([a-z-]+)(?: \| \S+)*\) ", text, re.MULTILINE))
+    assert verbs_of_the_case - {"setup"} == set(VERBS)
+    refused = subprocess.run(["bash", "build.sh", "dmo"], cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 1 and "there is no verb 'dmo'" in refused.stderr
+
+
+def test_build_sh_says_what_is_wrong_with_a_python():
+    environment = dict(os.environ, VRN_PYTHON="no-such-python")
+    script = "source <(sed '/^(( \\$# <= 1/,$d' build.sh); find_python"
+    result = subprocess.run(["bash", "-c", script, "build.sh"], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert result.returncode != 0 and "no-such-python" in result.stderr
+
+
+def test_ci_script_is_executable_and_runs_the_tests():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "bash build.sh test" in script.read_text(encoding="utf-8")
+
+
+def test_readme_names_only_verbs_that_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"bash build\.sh ([a-z-]+)", text)) <= set(VERBS)
+    for target in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text):
+        assert (ROOT / target).exists(), f"README links to {target}, which is not there"

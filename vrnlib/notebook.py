@@ -1,0 +1,46 @@
+"""Small helpers for the notebooks: pictures that say what they show, and 3D views with a stored picture beside them.
+
+A widget lives only as long as its kernel. So each view also stores a PNG, which is what a reader sees on a page that
+runs no code; its alt text describes it to whoever cannot see it.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from vrnlib.show import plot_surface, png_bytes, render_views
+from vrnlib.surface import Surface
+
+
+def picture(content: Any, *, alt: str):
+    """A picture to end a cell with.
+
+    content: (H, W, 3) uint8 RGB, or a matplotlib figure, which is closed so that it appears once.
+    alt: one sentence about what is to be seen. Raises ValueError when it is missing or short.
+    """
+    from IPython.display import Image
+
+    if len(alt.strip()) <= 20:
+        raise ValueError(f"Expected a sentence that describes the picture, got {alt!r}; write what is to be seen.")
+    if isinstance(content, np.ndarray):
+        data = png_bytes(content)
+    else:
+        import matplotlib.pyplot as plt
+
+        buffer = io.BytesIO()
+        content.savefig(buffer, format="png", dpi=72, metadata={"Software": None})
+        plt.close(content)
+        data = buffer.getvalue()
+    return Image(data=data, format="png", alt=alt)
+
+
+def view(surface: Surface, *, alt: str, size: int = 240) -> None:
+    """Show a surface twice: a k3d widget to turn with the mouse, and a stored picture from three sides."""
+    from IPython.display import display
+
+    plot_surface(surface, max_faces=60_000).display()
+    sides = ("front", "three-quarter", "side")
+    display(picture(render_views(surface, views=sides, size=size, colored=surface.colors is not None), alt=alt))

@@ -1,0 +1,266 @@
+"""The main job: a photo goes in, a 3D face comes out.
+
+photo → landmarks → crop → VRN → volume → surface → files, one small step after the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vrnlib.crop import CROP_SIZE, Crop, crop_face
+from vrnlib.export import save_surface, write_bytes
+from vrnlib.images import as_photo
+from vrnlib.landmarks import Landmarks, detect
+from vrnlib.show import k3d_html, png_bytes, summary_picture
+from vrnlib.surface import MIDDLE_SLICE, SLICES_PER_PIXEL, Surface, color_surface, extract_surface, solid
+
+ENDINGS = (".npz", ".json", ".ply", ".obj", ".glb", ".html", ".png")
+VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
+
+
+class SaveError(OSError):
+    """Results that cannot be written; the message is one sentence, and no file was left behind."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a reconstruction and where they come from.
+
+    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.landmarks.align`; None when
+    another detector is used. weights: {"vrn": {"name", "sha256"}, "fan": …}, for the record.
+    """
+
+    vrn: Any
+    fan: Any = None
+    weights: dict[str, dict[str, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One face.
+
+    photo: (H, W, 3) uint8. landmarks: in photo pixels. crop: with its matrix. probability: (200, 192, 192) float32,
+    [z, y, x]. surface: in crop pixels, coloured. weights: see `Networks`.
+    """
+
+    photo: np.ndarray
+    landmarks: Landmarks
+    crop: Crop
+    probability: np.ndarray
+    surface: Surface
+    level: float = 0.5
+    offset: float = MIDDLE_SLICE
+    weights: dict[str, dict[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def volume(self) -> np.ndarray:
+        """(200, 192, 192) bool: the solid, one 6-connected piece without holes."""
+        return solid(self.probability, level=self.level)
+
+    def vertices_in_photo(self) -> np.ndarray:
+        """(V, 3) float32: the surface's vertices in photo pixels."""
+        return self.crop.to_photo(self.surface.vertices)
+
+
+def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
+    """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
+
+    fan=None leaves the FAN out. Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
+    """
+    from vrnlib.network import load_network, weights_path
+
+    loaded, weights = {}, {}
+    for role, given in (("vrn", vrn), ("fan", fan)):
+        if given is None:
+            loaded[role] = None
+        elif isinstance(given, (str, PathLike)):
+            path = weights_path(given)
+            loaded[role] = load_network(given)
+            if type(loaded[role]).__name__ != role.upper():
+                raise ValueError(
+                    f"Expected the weights of a {role.upper()}, {path} holds a {type(loaded[role]).__name__}; "
+                    "name another file."
+                )
+            weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        else:
+            loaded[role] = given
+            weights[role] = {"name": type(given).__name__, "sha256": None}
+    return Networks(loaded["vrn"], loaded["fan"], weights)
+
+
+def predict_volume(vrn: Any, image: np.ndarray) -> np.ndarray:
+    """Run a VRN on a crop: (192, 192, 3) uint8 RGB → (200, 192, 192) float32 probabilities, [z, y, x].
+
+    Raises ValueError when the network gives another shape.
+    """
+    import torch
+
+    crop = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+    with torch.inference_mode():
+        probability = torch.sigmoid(vrn(crop))[0].float().cpu().numpy()
+    if probability.shape != VOLUME_SHAPE:
+        raise ValueError(f"Expected a volume of {VOLUME_SHAPE} from the network, got {probability.shape}.")
+    return probability
+
+
+def reconstruct(
+    image: np.ndarray,
+    *,
+    networks: Networks | None = None,
+    detector: str = "open",
+    points: Any = None,
+    level: float = 0.5,
+) -> list[Reconstruction]:
+    """Every face of a photo as a surface, the largest first; an empty list when no face is found.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, e.g. from `vrnlib.images.read_photo`.
+        networks: from `open_networks`; default: the open weights of this package.
+        detector, points: see `vrnlib.landmarks.detect`.
+        level: the probability on the surface.
+
+    Raises PhotoError, LandmarkError, or SurfaceError (the volume of a found face is empty), all ValueErrors.
+    """
+    image = as_photo(image)
+    if networks is None:
+        networks = open_networks(fan="fan_open" if detector == "open" else None)
+    faces = detect(image, detector=detector, fan=networks.fan, points=points)
+    return [_one_face(image, face, networks, level=level) for face in faces]
+
+
+def save(
+    reconstructions: Reconstruction | Sequence[Reconstruction],
+    folder: str | PathLike[str],
+    name: str,
+    *,
+    photo_name: str | None = None,
+) -> list[Path]:
+    """Write NAME_0.npz, .json, .ply, .obj, .glb, .html and .png into a folder, NAME_1.… for the next face.
+
+    All files appear together or none does; older results of the same name are replaced. Gives the paths back.
+    Raises SaveError, one sentence, when something cannot be written or would replace a file that is not ours.
+    """
+    if isinstance(reconstructions, Reconstruction):
+        reconstructions = [reconstructions]
+    folder = Path(folder)
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    stage = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
+        for number, one in enumerate(reconstructions):
+            stem = f"{name}_{number}"
+            _refuse_foreign(folder, stem)
+            _write_face(one, stage, stem, photo_name=photo_name or name, number=number)
+        return _move_all(stage, folder)
+    except OSError as error:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+        for one in made:
+            if one.exists() and not any(one.iterdir()):
+                one.rmdir()
+        if isinstance(error, SaveError):
+            raise
+        reason = error.strerror or str(error)
+        raise SaveError(f"The results could not be written into {folder} ({reason}); nothing was left.") from error
+    finally:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str) -> dict[str, Any]:
+    """What the .json says: everything that is needed to put the result back into the photo."""
+    landmarks, crop = reconstruction.landmarks, reconstruction.crop
+    height, width = reconstruction.photo.shape[:2]
+    return {
+        "photo": photo_name,
+        "photo_size": [width, height],
+        "face": number,
+        "box": [round(value, 3) for value in landmarks.box],
+        "score": round(landmarks.score, 4),
+        "detector": landmarks.source,
+        "landmarks": np.round(landmarks.points.astype(float), 3).tolist(),
+        "crop_matrix": crop.matrix.tolist(),
+        "crop_size": CROP_SIZE,
+        "volume": {
+            "file": volume_file,
+            "axes": "z y x",
+            "shape": list(reconstruction.probability.shape),
+            "level": reconstruction.level,
+            "offset": reconstruction.offset,
+            "slices_per_pixel": SLICES_PER_PIXEL,
+        },
+        "axes": "photo and crop pixels: x right, y down, z towards the camera, pixel centres at integers; "
+        "crop_matrix (2 x 3) maps photo to crop",
+        "weights": reconstruction.weights,
+    }
+
+
+def _one_face(image: np.ndarray, face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:
+    crop = crop_face(image, face)
+    probability = predict_volume(networks.vrn, crop.image)
+    surface = color_surface(extract_surface(probability, level=level), crop.image)
+    return Reconstruction(
+        photo=image,
+        landmarks=face,
+        crop=crop,
+        probability=probability,
+        surface=surface,
+        level=level,
+        weights=networks.weights,
+    )
+
+
+def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str, number: int) -> None:
+    from tddfa import save_volume
+
+    about = describe(one, photo_name=photo_name, number=number, volume_file=f"{stem}.npz")
+    save_volume(folder / f"{stem}.npz", one.volume, offset=one.offset, meta={"photo": photo_name, "face": number})
+    write_bytes(folder / f"{stem}.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+    for ending in (".ply", ".obj", ".glb"):
+        save_surface(folder / f"{stem}{ending}", one.surface)
+    write_bytes(folder / f"{stem}.html", k3d_html(one.surface).encode("utf-8"))
+    picture = summary_picture(one.photo, one.landmarks, one.crop, one.surface)
+    write_bytes(folder / f"{stem}.png", png_bytes(picture))
+
+
+def _refuse_foreign(folder: Path, stem: str) -> None:
+    """Files of ours come in sets with a .json; a lone file of the same name is somebody else's."""
+    if (folder / f"{stem}.json").exists():
+        return
+    for ending in ENDINGS:
+        if (folder / f"{stem}{ending}").exists():
+            found = folder / f"{stem}{ending}"
+            raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
+
+
+def _move_all(stage: Path, folder: Path) -> list[Path]:
+    """Move every staged file into the folder; if one fails, put everything back as it was."""
+    old = stage / "old"
+    old.mkdir()
+    moved: list[Path] = []
+    try:
+        for source in sorted(path for path in stage.iterdir() if path.is_file()):
+            target = folder / source.name
+            if target.exists():
+                os.replace(target, old / target.name)
+            os.replace(source, target)
+            moved.append(target)
+    except OSError:
+        for target in moved:
+            target.unlink(missing_ok=True)
+        for kept in old.iterdir():
+            os.replace(kept, folder / kept.name)
+        raise
+    return moved

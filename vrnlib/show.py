@@ -1,0 +1,200 @@
+"""Looking at results: pictures from our own renderer, and interactive views with k3d.
+
+Pictures are (H, W, 3) uint8 RGB arrays. A view turns the surface about the middle of its box; the camera is
+orthographic, so that a crop pixel has the same length everywhere and in every view of one call.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from vrnlib.crop import Crop
+from vrnlib.landmarks import Landmarks
+from vrnlib.surface import Surface, simplify, upright
+
+#: Name → (yaw, pitch) in degrees: how the surface is turned in front of the camera.
+VIEWS = {
+    "front": (0.0, 0.0),
+    "three-quarter": (35.0, 10.0),
+    "side": (90.0, 0.0),
+    "other side": (-90.0, 0.0),
+    "above": (0.0, 90.0),
+    "below": (0.0, -90.0),
+}
+LIGHT = np.array([-0.35, -0.55, 0.76])
+WHITE = (255, 255, 255)
+
+
+def view_rotation(yaw: float, pitch: float) -> np.ndarray:
+    """(3, 3) rotation of contract axes, degrees. Yaw 90 turns the nose to the right, pitch 90 shows the top."""
+    a, b = np.radians([yaw, pitch])
+    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
+    return nod @ turn
+
+
+def render_views(
+    surface: Surface,
+    *,
+    views: Sequence[str | tuple[float, float]] = ("front", "three-quarter", "side", "above"),
+    size: int = 256,
+    colored: bool = False,
+) -> np.ndarray:
+    """The surface from several directions, side by side: (size, size * len(views), 3) uint8 on white.
+
+    views: names of `VIEWS` or (yaw, pitch) in degrees. colored: the surface's own colours, else grey, Lambert's
+    cosine law. Raises ValueError for an unknown view, or when colours are wanted and there are none.
+    """
+    from tddfa.raster import interpolate, rasterize
+
+    if colored and surface.colors is None:
+        raise ValueError("Expected a surface with colours, got none; call vrnlib.surface.color_surface first.")
+    unknown = [view for view in views if isinstance(view, str) and view not in VIEWS]
+    if unknown:
+        raise ValueError(f"Expected views out of {', '.join(VIEWS)}, got {unknown[0]!r}.")
+    rotations = [view_rotation(*(VIEWS[view] if isinstance(view, str) else view)) for view in views]
+    low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
+    centred = surface.vertices.astype(np.float64) - (low + high) / 2
+    normals = surface.normals().astype(np.float64)
+    turned = [centred @ rotation.T for rotation in rotations]
+    reach = max(float(np.abs(one[:, :2]).max()) for one in turned)
+
+    fine = 2 * size
+    faces = np.ascontiguousarray(surface.faces[:, ::-1])  # the renderer's order of a face's corners
+    pictures = []
+    for rotation, points in zip(rotations, turned, strict=True):
+        points = points * (0.46 * fine / max(reach, 1e-6))
+        points[:, :2] += (fine - 1) / 2
+        cosine = np.maximum((normals @ rotation.T) @ (LIGHT / np.linalg.norm(LIGHT)), 0)[:, None]
+        if colored:
+            paint = surface.colors / 255.0 * (0.75 + 0.25 * cosine)
+        else:
+            paint = (0.06 + 0.62 * cosine) ** (1 / 2.2) * np.ones(3)
+        points = np.ascontiguousarray(points, dtype=np.float32)
+        buffers = rasterize(points, faces, fine, fine)
+        picture = interpolate(np.ascontiguousarray(paint, dtype=np.float32), faces, buffers, 1.0)
+        picture = picture.reshape(size, 2, size, 2, 3).mean(axis=(1, 3))
+        pictures.append(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    return np.concatenate(pictures, axis=1)
+
+
+def draw_landmarks(
+    image: np.ndarray, faces: Landmarks | Sequence[Landmarks] | np.ndarray, *, longest: int | None = None
+) -> np.ndarray:
+    """The picture with boxes and 68 dots drawn in; a copy, reduced to `longest` pixels on the longer side.
+
+    faces: one `Landmarks` or several, or (68, 2|3) points (drawn without a box).
+    """
+    picture = Image.fromarray(image)
+    scale = 1.0
+    if longest is not None and max(picture.size) > longest:
+        scale = longest / max(picture.size)
+        picture = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.BOX)
+    else:
+        picture = picture.copy()
+    draw = ImageDraw.Draw(picture)
+    if isinstance(faces, (Landmarks, np.ndarray)):
+        faces = [faces]
+    for face in faces:
+        points = (np.asarray(getattr(face, "points", face))[:, :2] + 0.5) * scale - 0.5
+        extent = float((points.max(axis=0) - points.min(axis=0)).max())
+        radius = max(0.8, extent / 110)
+        if isinstance(face, Landmarks):
+            corners = [(value + 0.5) * scale - 0.5 for value in face.box]
+            draw.rectangle(corners, outline=(255, 200, 0), width=max(1, round(extent / 120)))
+        for x, y in points:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(0, 230, 80))
+    return np.array(picture)
+
+
+def summary_picture(
+    photo: np.ndarray, landmarks: Landmarks, crop: Crop, surface: Surface, *, size: int = 288
+) -> np.ndarray:
+    """Everything at a glance, (H, W, 3) uint8: photo with box and landmarks, crop, coloured and grey views."""
+    grey = render_views(surface, views=("front", "three-quarter", "side", "above"), size=size)
+    panels = [
+        ("photo", _fit(draw_landmarks(photo, landmarks, longest=2 * size), size)),
+        ("crop", _fit(crop.image, size)),
+    ]
+    if surface.colors is not None:
+        color = render_views(surface, views=("front", "three-quarter"), size=size, colored=True)
+        panels += [("surface, coloured", color[:, :size]), ("three-quarter, coloured", color[:, size:])]
+    for number, name in enumerate(("front", "three-quarter", "side", "above")):
+        panels.append((name, grey[:, number * size : (number + 1) * size]))
+    return picture_grid([panel for _, panel in panels], [name for name, _ in panels], columns=4)
+
+
+def picture_grid(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 4, gap: int = 8
+) -> np.ndarray:
+    """Pictures of one size in a grid with a title over each, on white."""
+    height, width = pictures[0].shape[:2]
+    title = 22
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap + title) + gap), WHITE)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for number, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
+        x = gap + number % columns * (width + gap)
+        y = gap + number // columns * (height + gap + title)
+        draw.text((x + 2, y + 2), text, fill=(40, 40, 40), font=font)
+        sheet.paste(Image.fromarray(picture), (x, y + title))
+    return np.array(sheet)
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def plot_surface(surface: Surface, *, max_faces: int = 250_000):
+    """An interactive k3d plot of the surface, upright, seen slightly from the side. Show it with `.display()`.
+
+    Surfaces with more than `max_faces` faces are simplified, so that the widget stays below 10 MB.
+    """
+    import k3d
+
+    turned = upright(simplify(surface, max_faces=max_faces))
+    if turned.colors is None:
+        packed = np.full(len(turned.vertices), 0xB8B8B8, dtype=np.uint32)
+    else:
+        red, green, blue = turned.colors.astype(np.uint32).T
+        packed = (red << 16) | (green << 8) | blue
+    middle = (turned.vertices.min(axis=0) + turned.vertices.max(axis=0)) / 2
+    turned_middle = [float(value) for value in middle]
+    plot = k3d.plot(grid_visible=False, camera_auto_fit=False, height=560)
+    plot += k3d.mesh(
+        turned.vertices,
+        turned.faces.astype(np.uint32),
+        colors=packed,
+        flat_shading=False,
+        side="double",
+        name="face",
+    )
+    away = 1.9 * float(np.linalg.norm(turned.vertices - middle, axis=1).max())
+    direction = np.array([0.35, 0.12, 1.0]) / np.linalg.norm([0.35, 0.12, 1.0])
+    plot.camera = [*(float(v) for v in middle + away * direction), *turned_middle, 0.0, 1.0, 0.0]
+    return plot
+
+
+def k3d_html(surface: Surface, *, max_faces: int = 250_000) -> str:
+    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB)."""
+    plot = plot_surface(surface, max_faces=max_faces)
+    plot.snapshot_type = "full"
+    return plot.get_snapshot()
+
+
+def _fit(picture: np.ndarray, size: int) -> np.ndarray:
+    """The picture scaled into a white size x size square."""
+    image = Image.fromarray(picture)
+    scale = size / max(image.size)
+    image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+    sheet = Image.new("RGB", (size, size), WHITE)
+    sheet.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+    return np.array(sheet)
