@@ -67,7 +67,7 @@ install_fingerprint() { fingerprint constraints.txt pyproject.toml setup.py "$EX
 core_fingerprint() { fingerprint setup.py "$CORE"/*.pyx "$CORE"/*.hpp; }
 
 pip_install() {
-    "$PY" -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt "$@"
+    "$PY" -m pip install --quiet --quiet --disable-pip-version-check --no-input -c constraints.txt "$@"
 }
 
 create_venv() {

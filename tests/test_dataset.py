@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vrnlib.crop import transform_points
 from vrnlib.dataset import (
     CANVAS,
     CROP,
@@ -11,7 +12,6 @@ from vrnlib.dataset import (
     LandmarkPairs,
     RenderedFaces,
     VolumePairs,
-    transform_points,
 )
 from vrnlib.synthetic import FaceRenderer, render_pair
 

@@ -140,7 +140,8 @@ def test_build_sh_explains_every_verb_and_refuses_others():
 def test_build_sh_says_what_is_wrong_with_a_python():
     environment = dict(os.environ, VRN_PYTHON="no-such-python")
     script = "source <(sed '/^(( \\$# <= 1/,$d' build.sh); find_python"
-    result = subprocess.run(["bash", "-c", script, "build.sh"], cwd=ROOT, capture_output=True, text=True, env=environment)
+    command = ["bash", "-c", script, "build.sh"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert result.returncode != 0 and "no-such-python" in result.stderr
 
 

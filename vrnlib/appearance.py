@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from tddfa import raster
 
 NOSE_TIP = np.float32([0.0, -12.9, 54.9])
-TILE = 512
+TILE = 256
 
 
 def linear(red: float, green: float, blue: float) -> np.ndarray:
@@ -31,12 +31,15 @@ IRIS_TONES = np.stack([linear(*c) for c in (
 LIP_TONES = np.stack([linear(*c) for c in ((186, 110, 104), (176, 92, 88), (160, 88, 80), (150, 60, 66))])
 MAKE_UP = np.stack([linear(*c) for c in ((170, 30, 50), (190, 60, 90), (120, 30, 50), (205, 90, 80))])
 HAIR_STYLES = ("bald", "buzz", "short", "side", "medium", "long", "tied", "curly")
+STYLE_WEIGHTS = {True: (0.14, 0.16, 0.30, 0.16, 0.06, 0.03, 0.03, 0.12),
+                 False: (0.02, 0.02, 0.07, 0.12, 0.22, 0.30, 0.16, 0.09)}
+"""How often each style is drawn, for heads with and without a beard's chance."""
 
 
 def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
     """0 at ``low``, 1 at ``high``, a smooth S between; ``high`` may be the smaller one."""
     t = np.clip((value - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    return t * t * (3 - 2 * t)
 
 
 @dataclass
@@ -82,7 +85,7 @@ def random_look(rng: np.random.Generator) -> Look:
     skin = skin * np.float32([1 + 0.4 * warm, 1 - 0.3 * warm, 1 - 1.2 * warm]) * np.float32(rng.uniform(0.92, 1.06))
     darkness = t / (len(SKIN_TONES) - 1)
     male = rng.random() < 0.5
-    tones = [0, 0, 1, 1, 2, 9] if darkness > 0.62 else [0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9]
+    tones = [0, 0, 0, 0, 1, 1, 1, 1, 2, 8] if darkness > 0.55 else [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7, 8, 9]
     hair = HAIR_TONES[tones[rng.integers(len(tones))]] * np.float32(rng.uniform(0.75, 1.2))
     brow = np.minimum(hair * np.float32(rng.uniform(0.45, 0.95)), 0.75 * skin)
     iris = IRIS_TONES[rng.integers(6) if darkness < 0.4 else rng.integers(2)] * np.float32(rng.uniform(0.8, 1.25))
@@ -90,8 +93,7 @@ def random_look(rng: np.random.Generator) -> Look:
     strength = rng.uniform(0.3, 0.75)
     if not male and rng.random() < 0.3:
         lips, strength = MAKE_UP[rng.integers(len(MAKE_UP))] * (0.5 + 0.5 * skin / SKIN_TONES[1]), rng.uniform(0.5, 0.9)
-    weights = [0.14, 0.16, 0.30, 0.16, 0.06, 0.03, 0.03, 0.12] if male else [0.02, 0.02, 0.07, 0.12, 0.22, 0.30, 0.16, 0.09]
-    style = HAIR_STYLES[rng.choice(len(HAIR_STYLES), p=weights)]
+    style = HAIR_STYLES[rng.choice(len(HAIR_STYLES), p=STYLE_WEIGHTS[male])]
     beard = 0.0
     if male:
         beard = float(rng.choice([0.0, rng.uniform(0.08, 0.35), rng.uniform(0.45, 0.95)], p=[0.42, 0.28, 0.30]))
@@ -99,12 +101,13 @@ def random_look(rng: np.random.Generator) -> Look:
     return Look(
         skin=skin.astype(np.float32), darkness=darkness, hair=hair, brow=brow.astype(np.float32), iris=iris,
         lips=lips.astype(np.float32), lip_strength=float(strength), beard=beard, beard_style=int(rng.integers(5)),
-        style=style, hairline=float(rng.normal(60, 7)), recession=float(rng.uniform(0, 22) if male else rng.uniform(-2, 6)),
+        style=style, hairline=float(rng.normal(60, 7)),
+        recession=float(rng.uniform(0, 22) if male else rng.uniform(-2, 6)),
         parting=float(rng.choice([0.0, rng.uniform(-38, 38)])), fringe=float(rng.random() < (0.15 if male else 0.3)),
         brow_width=float(rng.uniform(1.9, 3.4) * (1.2 if male else 0.9)), brow_strength=float(rng.uniform(0.5, 0.95)),
         brow_shift=float(rng.normal(0.3, 1.0)), lash=float(rng.uniform(0.35, 0.7) if male else rng.uniform(0.55, 0.95)),
         gaze=np.float32(rng.normal(0, [2.2, 0.8])), shine=float(rng.uniform(0.02, 0.16)),
-        gloss=float(rng.uniform(6, 26)), blotch=float(rng.uniform(0.02, 0.07)), texture=float(rng.uniform(0.02, 0.08)),
+        gloss=float(rng.uniform(6, 26)), blotch=float(rng.uniform(0.015, 0.05)), texture=float(rng.uniform(0.02, 0.08)),
         flush=float(rng.uniform(0.4, 1.3)), age=age, offset=rng.uniform(0, TILE, 4).astype(np.float32),
         teeth=linear(*(np.array([232, 222, 200]) * rng.uniform(0.78, 1.0) + [0, -4, rng.uniform(-26, 4)])),
         mix=rng.normal(0, 1, (4, HeadMaps.FIELDS)).astype(np.float32) / np.float32(np.sqrt(HeadMaps.FIELDS)),
@@ -112,11 +115,13 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def noise_tile() -> np.ndarray:
-    """(512, 512, 4) float32 that tiles: grain, blotches, strands along the first axis, curls; each of unit variance."""
+    """(256, 256, 4) float32 that tiles: grain, blotches, strands along the first axis, skin; each of unit variance."""
     rng = np.random.default_rng(20)
-    sigmas = (0.7, 2.6, (14.0, 0.7), 1.6)
-    out = np.stack([gaussian_filter(rng.normal(0, 1, (TILE, TILE)).astype(np.float32), s, mode="wrap") for s in sigmas], 2)
-    return np.ascontiguousarray(out / out.std((0, 1)))
+    sigmas = (0.7, 2.6, (14.0, 0.7))
+    white = rng.normal(0, 1, (len(sigmas), TILE, TILE)).astype(np.float32)
+    out = np.stack([gaussian_filter(w, s, mode="wrap") for w, s in zip(white, sigmas, strict=True)], 2)
+    out /= out.std((0, 1))
+    return np.concatenate([out, (out[..., :1] + out[..., 1:2]) / np.float32(np.sqrt(2))], 2)
 
 
 class HeadMaps:
@@ -162,10 +167,6 @@ class HeadMaps:
             _smooth_noise(self.mean, 16.0, 5, seed=1), _smooth_noise(self.mean, 6.0, 5, seed=2)], 1)
         self._paint_maps()
         self._scalp_maps()
-        bank = np.asarray(model.expression_bank, np.float32)
-        rows = np.asarray(model.keypoints).reshape(68, 3)
-        self.opening = bank @ (model.w_exp[rows[62, 1]] - model.w_exp[rows[66, 1]])
-        self.width = bank @ (model.w_exp[rows[54, 0]] - model.w_exp[rows[48, 0]])
 
     def _paint_maps(self) -> None:
         x, y, z = self.mean.T
@@ -188,18 +189,23 @@ class HeadMaps:
         jaw *= 1 - 0.9 * np.exp(-(((ax - 31) / 14) ** 2) - ((y - p[48, 1] - 16) / 10) ** 2)
         moustache = np.exp(-(((y - (p[33, 1] + p[51, 1]) / 2 + 1) / 6.5) ** 4)) * smoothstep(34, 22, ax) * (z > 15)
         chin = np.exp(-((ax / 24) ** 4)) * smoothstep(p[57, 1] + 4, p[57, 1] - 4, y) * smoothstep(-100, -88, y)
-        side = smoothstep(50, 62, ax) * smoothstep(upper[0] + 12, upper[0], y) * smoothstep(-66, -50, z)
+        side = smoothstep(54, 62, ax) * smoothstep(-62, -52, z) * smoothstep(-14, -24, z) * (y > -30)
         clean = (1 - self.lips) * (1 - self.mouth) * (1 - self.ear)
-        full = np.maximum.reduce([jaw, moustache, chin, 0.8 * side * smoothstep(-20, 0, y) + side * (y < -20) * 0.9])
+        full = np.maximum.reduce([jaw, moustache, chin, 0.85 * side * smoothstep(upper[0] + 18, upper[0] - 4, y)])
         self.beards = np.stack([full, np.maximum(jaw, moustache), np.maximum(moustache, chin), moustache,
                                 np.maximum.reduce([0.5 * jaw, moustache, chin])], 1) * clean[:, None]
         self.beards = np.clip(self.beards, 0, 1).astype(np.float32)
+        self.deep = smoothstep(10, 36, z)
+        for name in ("flush", "shade", "wrinkle", "nostril", "deep"):
+            setattr(self, name, getattr(self, name).astype(np.float32))
+        self.texture = np.stack([x + 0.7 * z, y + 0.3 * z], 1).astype(np.float32)
 
     def _scalp_maps(self) -> None:
         x, y, z = self.mean.T
         self.height = 0.75 * y - 0.66 * z
         self.temple = np.exp(-(((np.abs(x) - 42) / 15) ** 2)) * smoothstep(-30, 5, z)
         self.nape = smoothstep(-62, -72, z) * smoothstep(-78, -62, y)
+        self.upper = np.flatnonzero((y > 45) & (self.ear < 0.5))
         a, b, c = (self.mean[self.triangles[:, k]] for k in range(3))
         area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
         self.area = np.zeros(len(x))
@@ -215,18 +221,19 @@ class HeadMaps:
     def skin(self, look: Look) -> np.ndarray:
         """(Na, 3) float32 linear colour of the bare skin, lips, mouth and nostrils; eyes and hair come per pixel."""
         noise = self.fields @ look.mix.T
-        tint = 1 + look.blotch * (noise[:, 1:2] + np.float32([0.25, -0.25, -0.1]) * noise[:, 2:3])
-        colour = look.skin * tint
-        red = (look.flush * 0.24 * (1 - 0.65 * look.darkness)) * self.flush * (1 + 0.25 * noise[:, 3])
-        colour *= 1 - red[:, None] * np.float32([0.12, 0.75, 0.7])
-        dark = (0.10 + 0.22 * look.age) * self.shade + 0.30 * look.age * self.wrinkle
-        colour *= 1 - dark[:, None] * np.float32([0.8, 1.0, 0.9])
-        colour *= 1 - 0.78 * self.nostril[:, None]
-        amount = (look.lip_strength * self.lips)[:, None]
-        colour += amount * (look.lips * (1 + 0.08 * noise[:, :1]) - colour)
-        inside = self.mouth[:, None]
-        colour += inside * (linear(96, 34, 32) * smoothstep(10, 36, self.mean[:, 2])[:, None] - colour)
-        return np.clip(colour, 0.002, 0.9).astype(np.float32)
+        red = np.float32(look.flush * 0.24 * (1 - 0.65 * look.darkness)) * self.flush * (1 + 0.25 * noise[:, 3])
+        dark = np.float32(0.10 + 0.22 * look.age) * self.shade + np.float32(0.30 * look.age) * self.wrinkle
+        hole = 1 - 0.78 * self.nostril
+        lips = np.float32(look.lip_strength) * self.lips
+        out = np.empty((len(noise), 3), np.float32)
+        inside = linear(158, 72, 68)
+        for c in range(3):
+            tint = 1 + np.float32(look.blotch) * (noise[:, 1] + np.float32((0.25, -0.25, -0.1)[c]) * noise[:, 2])
+            tint *= hole * (1 - np.float32((0.12, 0.75, 0.7)[c]) * red) * (1 - np.float32((0.8, 1.0, 0.9)[c]) * dark)
+            tint *= look.skin[c]
+            tint += lips * (look.lips[c] * (1 + 0.08 * noise[:, 0]) - tint)
+            out[:, c] = tint + self.mouth * (inside[c] * self.deep - tint)
+        return np.clip(out, 0.002, 0.9, out=out)
 
 
 def _smooth_noise(points: np.ndarray, scale: float, count: int, *, seed: int) -> np.ndarray:
@@ -240,7 +247,9 @@ def _smooth_noise(points: np.ndarray, scale: float, count: int, *, seed: int) ->
     return (out / out.std(0)).astype(np.float32)
 
 
-def ambient_occlusion(vertices: np.ndarray, triangles: np.ndarray, *, directions: int = 64, size: int = 200) -> np.ndarray:
+def ambient_occlusion(
+    vertices: np.ndarray, triangles: np.ndarray, *, directions: int = 64, size: int = 200
+) -> np.ndarray:
     """(N,) float32 in [0, 1]: the part of the sky that a vertex sees, from z-buffers of many directions.
 
     Args:

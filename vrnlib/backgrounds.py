@@ -41,19 +41,22 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int, channels: int 
 def background(rng: np.random.Generator, size: int) -> np.ndarray:
     """Draws a background: a piece of a picture, a wall with a gradient, a blurred room, cloudy colours."""
     kind, shelf = rng.random(), pictures()
+    half = (size + 1) // 2
     if kind < 0.5 and shelf:
         out = _piece(rng, shelf[rng.integers(len(shelf))], size)
-    elif kind < 0.72:
-        out = _wall(rng, size)
-    elif kind < 0.9:
-        out = _room(rng, size)
+    elif kind < 0.74:
+        out = _wall(rng, half)
+    elif kind < 0.95:
+        out = _room(rng, half)
     else:
-        out = np.full((size, size, 3), rng.random(3), np.float32)
-        for cells, amount in ((3, 0.3), (9, 0.2), (40, 0.1)):
-            out += amount * rng.uniform(0.3, 1) * smooth_noise(rng, size, cells, 3)
-    grey = out.mean(2, keepdims=True)
-    out = grey + (out - grey) * np.float32(rng.beta(1.3, 1.3) * 1.1)
-    return np.clip(out, 0, 1, out=out)
+        out = np.full((half, half, 3), rng.random(3), np.float32)
+        for cells, amount in ((3, 0.18), (9, 0.1), (40, 0.05)):
+            out += np.float32(amount * rng.uniform(0.3, 1)) * smooth_noise(rng, half, cells, 3)
+    if len(out) != size:
+        out = cv2.resize(out, (size, size), interpolation=cv2.INTER_LINEAR)
+    colourful = rng.beta(1.2, 2.2)
+    mix = np.full((3, 3), (1 - colourful) / 3) + np.eye(3) * colourful
+    return cv2.transform(np.ascontiguousarray(out, np.float32), mix)
 
 
 def _piece(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarray:
@@ -65,28 +68,33 @@ def _piece(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarr
         out = out[:, ::-1]
     if rng.random() < 0.25:
         out = np.rot90(out, rng.integers(1, 4))
-    out = cv2.resize(np.ascontiguousarray(out), (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    out = cv2.resize(np.ascontiguousarray(out), (size, size), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
         out = out[..., rng.permutation(3)]
     if rng.random() < 0.5:
-        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 6))
-    return out * rng.uniform(0.45, 1.15, 3).astype(np.float32)
+        k = int(rng.integers(1, 5))
+        small = cv2.resize(out, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.6, 1.5))
+        out = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+    cast = rng.uniform(0.45, 1.05) * rng.uniform(0.85, 1.1, 3) / 255
+    return out.astype(np.float32) * cast.astype(np.float32)
 
 
 def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
     a = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
-    t = (np.cos(a) * ramp[None] + np.sin(a) * ramp[:, None])[..., None] * 0.5 + 0.5
+    t = (float(np.cos(a)) * ramp[None] + float(np.sin(a)) * ramp[:, None])[..., None] * 0.5 + 0.5
     if rng.random() < 0.4:
-        t = ((ramp - rng.uniform(-0.7, 0.7)) ** 2)[None, :, None] + ((ramp - rng.uniform(-0.7, 0.7)) ** 2)[:, None, None]
+        across, down = (ramp - rng.uniform(-0.7, 0.7)) ** 2, (ramp - rng.uniform(-0.7, 0.7)) ** 2
+        t = across[None, :, None] + down[:, None, None]
     tone = rng.random(3)
     other = np.clip(tone * rng.uniform(0.4, 1.5) + rng.normal(0, 0.08, 3), 0, 1)
     out = tone.astype(np.float32) * (1 - t) + other.astype(np.float32) * t
-    return out + rng.uniform(0, 0.03) * smooth_noise(rng, size, int(rng.integers(6, 90)))
+    return out + np.float32(rng.uniform(0, 0.03)) * smooth_noise(rng, size, int(rng.integers(6, 90)))
 
 
 def _room(rng: np.random.Generator, size: int) -> np.ndarray:
-    out = _wall(rng, size)
+    out = np.ascontiguousarray(_wall(rng, size))
     for _ in range(rng.integers(3, 14)):
         x, y = rng.integers(-60, size, 2)
         w, h = rng.integers(8, size, 2)
@@ -95,7 +103,7 @@ def _room(rng: np.random.Generator, size: int) -> np.ndarray:
             cv2.rectangle(out, (int(x), int(y)), (int(x + w), int(y + h)), tone, -1)
         else:
             cv2.circle(out, (int(x), int(y)), int(w // 4), tone, -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 7))
+    return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 3.5))
 
 
 def occlude(image: np.ndarray, points: np.ndarray, skin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -136,17 +144,23 @@ def occlude(image: np.ndarray, points: np.ndarray, skin: np.ndarray, rng: np.ran
         tone = np.full(3, rng.uniform(0.02, 0.35))
     else:
         a = np.sort(rng.uniform(0, 2 * np.pi, 9))
-        blob = anchor + np.stack([np.cos(a), np.sin(a)], 1) * rng.uniform(0.1, 0.4, (9, 1)) * face * rng.uniform(0.6, 1.3, 2)
+        reach = rng.uniform(0.1, 0.4, (9, 1)) * face * rng.uniform(0.6, 1.3, 2)
+        blob = anchor + np.stack([np.cos(a), np.sin(a)], 1) * reach
         cv2.fillPoly(mask, [np.round(blob * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     soft = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.5, 1.2)).astype(np.float32)[..., None] / 255
     shade = cv2.GaussianBlur(mask, (0, 0), 0.05 * face).astype(np.float32)[..., None] / 255
-    paint = tone.astype(np.float32) * (0.55 + 0.45 * shade) * (1 + 0.06 * smooth_noise(rng, size, int(rng.integers(4, 60))))
+    rough = 1 + 0.06 * smooth_noise(rng, size, int(rng.integers(4, 60)))
+    paint = tone.astype(np.float32) * (0.55 + 0.45 * shade) * rough
     alpha = np.minimum(soft * 1.6, 1.0)
     return image * (1 - 0.35 * shade * (1 - alpha)) * (1 - alpha) + np.clip(paint, 0, 1) * alpha * (0.7 + 0.3 * soft)
 
 
-def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def damage(image: np.ndarray, rng: np.random.Generator, *, grain: np.ndarray) -> np.ndarray:
     """Camera and file: light ramp, colour cast, gamma, contrast, grey, blur, low resolution, sharpening, noise, JPEG.
+
+    Args:
+        image: (H, W, 3) uint8.
+        grain: (S, S) float32 unit noise that tiles, S a power of two.
 
     Returns:
         (H, W, 3) uint8.
@@ -154,20 +168,18 @@ def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = image.shape[0]
     if rng.random() < 0.2:
         ramp, a = np.linspace(-0.5, 0.5, size, dtype=np.float32), rng.uniform(0, 2 * np.pi)
-        t = (np.cos(a) * ramp[None] + np.sin(a) * ramp[:, None] + rng.uniform(-0.25, 0.25)) / rng.uniform(0.1, 0.8) + 0.5
-        image = image * (rng.uniform(0.35, 0.8) + rng.uniform(0.3, 0.6) * np.clip(t, 0, 1))[..., None]
-    image = image * np.float32(np.exp(rng.normal(0, 0.10)) * np.exp(rng.normal(0, 0.05, 3)))
-    if rng.random() < 0.5:
-        image = np.clip(image, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.22)))
-    if rng.random() < 0.3:
-        middle = image.mean()
-        image = (image - middle) * np.float32(rng.uniform(0.65, 1.45)) + middle
+        t = (float(np.cos(a)) * ramp[None] + float(np.sin(a)) * ramp[:, None] + rng.uniform(-0.25, 0.25))
+        t = np.clip(t / rng.uniform(0.1, 0.8) + 0.5, 0, 1)
+        gain = cv2.merge([1 - rng.uniform(0.2, 0.6) * (1 - t)] * 3)
+        image = cv2.multiply(image, gain, dtype=cv2.CV_8U)
+    image = cv2.LUT(image, _curve(rng))
     r = rng.random()
     if r < 0.15:
-        image = np.repeat((image @ np.float32([0.299, 0.587, 0.114]))[..., None], 3, 2)
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     elif r < 0.45:
-        grey = (image @ np.float32([0.299, 0.587, 0.114]))[..., None]
-        image = grey + (image - grey) * np.float32(rng.uniform(0.4, 1.4))
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        k = rng.uniform(0.4, 1.4)
+        image = cv2.addWeighted(image, k, grey, 1 - k, 0)
     r = rng.random()
     if r < 0.22:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
@@ -176,12 +188,29 @@ def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (size, size), interpolation=[cv2.INTER_LINEAR, cv2.INTER_CUBIC][rng.integers(2)])
     elif r < 0.55:
-        image = image + (image - cv2.GaussianBlur(image, (0, 0), 1.0)) * np.float32(rng.uniform(0.3, 1.4))
+        k = rng.uniform(0.3, 1.4)
+        image = cv2.addWeighted(image, 1 + k, cv2.GaussianBlur(image, (0, 0), 1.0), -k, 0)
     if rng.random() < 0.5:
-        grain = rng.standard_normal(image.shape[:2] + (int(rng.choice([1, 3])),), dtype=np.float32)
-        image = image + np.float32(rng.choice([rng.uniform(0.003, 0.02), rng.uniform(0.01, 0.05)])) * grain
-    out = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+        strength = float(rng.choice([rng.uniform(0.8, 4), rng.uniform(1, 8)]))
+        count = 3 if rng.random() < 0.6 else 1
+        layers = [np.roll(grain, tuple(rng.integers(0, len(grain), 2)), (0, 1)) for _ in range(count)]
+        if size > len(grain):
+            layers = [np.tile(g, (1 + size // len(g),) * 2) for g in layers]
+        layers = [g[:size, :size] for g in layers]
+        image = cv2.add(image, cv2.merge([g * strength for g in (layers * 3)[:3]]), dtype=cv2.CV_8U)
     if rng.random() < 0.45:
         quality = int(rng.uniform(28, 95))
-        out = cv2.imdecode(cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)[..., ::-1]
-    return np.ascontiguousarray(out)
+        code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(image)
+
+
+def _curve(rng: np.random.Generator) -> np.ndarray:
+    """(1, 256, 3) uint8 table: exposure, colour cast, gamma, contrast."""
+    t = np.linspace(0, 1, 256)[:, None] * np.exp(rng.normal(0, 0.07)) * np.exp(rng.normal(0, 0.04, 3))
+    if rng.random() < 0.5:
+        t = np.clip(t, 0, 1) ** np.exp(rng.normal(0, 0.16))
+    if rng.random() < 0.3:
+        middle = rng.uniform(0.3, 0.6)
+        t = (t - middle) * rng.uniform(0.7, 1.25) + middle
+    return (np.clip(t, 0, 1) * 255 + 0.5).astype(np.uint8)[None]

@@ -6,12 +6,13 @@ A source is ``notebooks/source/NN_name.py`` in jupytext's percent format. Its he
 plan with (``workbook: {minutes_cpu, minutes_t4, memory_gb, download_mb}``). In its text these marks are filled in:
 ``{{badge}}``, ``{{prerequisites}}``, ``{{links}}``. Cells carry marks of their own:
 
-- ``tags=["setup"]``: replaced by `SETUP`, which also works on Colab.
+- ``tags=["setup"]``: gets `SETUP` in front, so that the notebook also works on Colab.
 - ``exercise="name"``: a solution cell. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is taken
   out of the student's copy.
 - ``check="name"``: the graded cell below it.
 - ``lecture=true``: left out of the student's copy (hints, solutions).
 - ``tags=["view-3d"]``: shows a widget; its output is stored without the widget and not compared by nbval.
+- ``tags=["live"]``: its output changes while it runs; nbval does not compare it.
 
 Notebooks are deterministic: cell ids come from the source, nothing in the metadata depends on a machine.
 """
@@ -45,6 +46,8 @@ if importlib.util.find_spec("vrnlib") is None:
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = 'raise NotImplementedError("your turn")'
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: Lines that C libraries write past Python; whether a kernel sees them depends on how it was started.
+C_LIBRARY = re.compile(r"libpng warning: ")
 NUMBERS = ("minutes_cpu", "minutes_t4", "memory_gb", "download_mb")
 
 
@@ -131,8 +134,8 @@ def _lecture_cell(cell: NotebookNode, identity: str, marks: dict[str, str], wher
         new = nbformat.v4.new_markdown_cell(source)
     else:
         if "setup" in tags:
-            source = SETUP
-        if "view-3d" in tags:
+            source = f"{SETUP}\n\n{source}".rstrip()
+        if {"view-3d", "live"} & set(tags):
             metadata["tags"] = [*tags, "nbval-ignore-output"]
         exercise, check = cell.metadata.get("exercise"), cell.metadata.get("check")
         if exercise or check:
@@ -222,7 +225,7 @@ def execute(sources: list[Path], *, timeout: int = 300) -> None:
             kernel_name="python3",
             resources={"metadata": {"path": str(target.parent)}},
             record_timing=False,
-            store_widget_state=False,
+            store_widget_state=True,  # k3d needs it while it runs; tidy() drops it
             coalesce_streams=True,
         )
         client.execute()
@@ -243,6 +246,10 @@ def tidy(notebook: NotebookNode) -> None:
         for output in cell.outputs:
             if output.output_type in ("display_data", "execute_result") and WIDGET in output.data:
                 continue
+            if output.output_type == "stream" and output.name == "stderr":
+                output.text = "".join(line for line in output.text.splitlines(True) if not C_LIBRARY.match(line))
+                if not output.text:
+                    continue
             kept.append(output)
         cell.outputs = kept
 

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
+from scipy import sparse
 
 from vrnlib.images import PhotoError
 
@@ -84,41 +84,29 @@ def crop_face(image: np.ndarray, landmarks: Any, size: int = CROP_SIZE) -> Crop:
 
 
 def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Resample an image (H, W, C) uint8 into (size, size, C) uint8 by a (2, 3) similarity image → result.
+    """Resample an image (H, W, 3) uint8 into (size, size, 3) uint8 by an upright (2, 3) similarity image → result.
 
-    Downsampling is area-correct: a result pixel is the mean over the square that it covers in the image, taken on a
-    regular n x n grid of bilinear samples with n = ceil(1 / scale). Scales below 1/8 first reduce the image by whole
-    blocks. Outside the image lies its mirror image (edge pixels repeated). Pixel centres are at integers, so a block
-    of f pixels that starts at 0 has its centre at (f - 1) / 2; this is where crops and landmarks drift apart
-    if the half pixels are forgotten.
+    Area-correct: a result pixel is the exact mean over the square that it covers in the image, at least one image
+    pixel wide; when enlarging, that is bilinear interpolation. The square's sides lie along the image's, so rows and
+    columns are weighted one after the other. Beyond its borders the image is mirrored (edge pixels repeated).
+    Raises PhotoError for a matrix that turns the image.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
-    scale = similarity_scale(matrix)
-    block = max(1, int(1 / (4 * scale)))  # 1 up to scale 1/8; afterwards 4 … 8 block pixels remain per result pixel
-    if 1 / scale <= 8:
-        block = 1
-    samples = max(1, math.ceil(1 / (scale * block) - 1e-9))
-
-    region, origin = _mirrored_region(image, matrix, size, block)
-    if block > 1:
-        height, width = region.shape[0] // block, region.shape[1] // block
-        region = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
-
-    # region pixel r ← image pixel p:  p = block * r + (block - 1) / 2 + origin
-    to_image = np.array([[block, 0, (block - 1) / 2 + origin[0]], [0, block, (block - 1) / 2 + origin[1]], [0, 0, 1]])
-    # sample pixel s ← result pixel q:  s = samples * q + (samples - 1) / 2
-    to_samples = np.array([[samples, 0, (samples - 1) / 2], [0, samples, (samples - 1) / 2], [0, 0, 1]])
-    full = to_samples @ np.vstack([matrix, [0, 0, 1]]) @ to_image
-    fine = cv2.warpAffine(
-        region,
-        full[:2],
-        (size * samples, size * samples),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if samples == 1:
-        return fine
-    return cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+    scale = float(matrix[0, 0])
+    apart = np.abs(matrix[:, :2] - scale * np.eye(2)).max()
+    if not (scale > 0 and apart < 1e-6 * scale):
+        raise PhotoError(f"Expected a similarity without rotation, got {matrix.tolist()}; turn the image first.")
+    rows, top = _area_weights(scale, matrix[1, 2], size, image.shape[0])
+    columns, left = _area_weights(scale, matrix[0, 2], size, image.shape[1])
+    region = image[top : top + rows.shape[1], left : left + columns.shape[1]]
+    height, width, channels = region.shape
+    thin = np.empty((size, width, channels), dtype=np.float32)
+    for start in range(0, width, 1024):  # strips: floats of a whole 100-megapixel photo would take a gigabyte
+        strip = region[:, start : start + 1024].astype(np.float32)
+        thin[:, start : start + 1024] = (rows @ strip.reshape(height, -1)).reshape(size, -1, channels)
+    turned = thin.transpose(1, 0, 2).reshape(width, -1)
+    result = (columns @ turned).reshape(size, size, channels).transpose(1, 0, 2)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -148,22 +136,23 @@ def _points(landmarks: Any) -> np.ndarray:
     return points
 
 
-def _mirrored_region(image: np.ndarray, matrix: np.ndarray, size: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the (endlessly mirrored) image that the result needs, and the image position of its pixel (0, 0).
+def _area_weights(scale: float, shift: float, size: int, length: int) -> tuple[sparse.csr_matrix, int]:
+    """Along one axis: the share of each image pixel in each result pixel, (size, used), and the first pixel used.
 
-    Its sides are multiples of `block`.
+    Image pixel p covers p - 0.5 … p + 0.5. Result pixel q covers a length of max(1, 1 / scale) about (q - shift) /
+    scale. A share is the overlap of both, so every row sums to 1.
     """
-    corners = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]])
-    corners = transform_points(corners, invert_matrix(matrix)).astype(np.float64)
-    margin = 2 * block
-    low = np.floor(corners.min(axis=0)).astype(int) - margin
-    high = np.ceil(corners.max(axis=0)).astype(int) + margin + 1
-    high += -(high - low) % block
-    rows = _mirror(np.arange(low[1], high[1]), image.shape[0])
-    columns = _mirror(np.arange(low[0], high[0]), image.shape[1])
-    if np.array_equal(rows, np.arange(low[1], high[1])) and np.array_equal(columns, np.arange(low[0], high[0])):
-        return np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]), low
-    return np.ascontiguousarray(image[np.ix_(rows, columns)]), low
+    reach = max(1.0, 1 / scale) / 2
+    middle = (np.arange(size) - shift) / scale
+    first = np.floor(middle - reach + 0.5).astype(np.int64)
+    pixels = first[:, None] + np.arange(math.ceil(2 * reach) + 1)
+    overlap = np.minimum(pixels + 0.5, (middle + reach)[:, None]) - np.maximum(pixels - 0.5, (middle - reach)[:, None])
+    shares = np.maximum(overlap, 0) / (2 * reach)
+    used = _mirror(pixels, length)
+    start, stop = int(used.min()), int(used.max()) + 1
+    results = np.broadcast_to(np.arange(size)[:, None], used.shape)
+    entries = (shares.ravel().astype(np.float32), (results.ravel(), used.ravel() - start))
+    return sparse.coo_matrix(entries, shape=(size, stop - start)).tocsr(), start
 
 
 def _mirror(index: np.ndarray, length: int) -> np.ndarray:

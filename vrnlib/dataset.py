@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tddfa.voxelizer import voxelize
+from vrnlib.crop import transform_points
 from vrnlib.synthetic import FaceRenderer, render_pair
 
 CROP = 192
@@ -63,13 +64,6 @@ class Augmentation:
     def recolour(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         gains = rng.uniform(*self.colour, 3)
         return np.clip(image * gains.astype(np.float32), 0, 255).astype(np.uint8)
-
-
-def transform_points(points: NDArray, matrix: NDArray) -> NDArray[np.float32]:
-    """Move (N, 3) points by a (2, 3) similarity of the image plane; depth scales with it."""
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    scale = np.sqrt(abs(np.linalg.det(linear)))
-    return np.column_stack([points[:, :2] @ linear.T + shift, points[:, 2] * scale]).astype(np.float32)
 
 
 class RenderedFaces:

@@ -6,12 +6,12 @@ import argparse
 import json
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vrnlib.metrics import iou
 from vrnlib.network import VRN, load_network
+from vrnlib.reconstruct import predict_volume
 from vrnlib.synthetic import FaceRenderer, render_pair
 
 TEST_SEED = 500  # no training or validation uses this stream
@@ -27,13 +27,6 @@ def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_
     return total > count / 2
 
 
-def predict(network: VRN, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Occupancy probabilities (200, 192, 192) for one (192, 192, 3) crop."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
-    with torch.inference_mode():
-        return torch.sigmoid(network(tensor.contiguous(memory_format=torch.channels_last)))[0].numpy()
-
-
 def evaluate_iou(network: VRN, *, count: int = 500, seed: int = TEST_SEED, progress: bool = True) -> dict:
     """IoU of predicted and true solids, 192×192×200, on ``count`` renders of stream ``seed``.
 
@@ -44,7 +37,7 @@ def evaluate_iou(network: VRN, *, count: int = 500, seed: int = TEST_SEED, progr
     for index in tqdm(range(count), desc="IoU", disable=not progress):
         sample = render_pair(seed, index, model=renderer)
         solid = sample.volume()
-        scores.append(iou(predict(network, sample.image) > 0.5, solid))
+        scores.append(iou(predict_volume(network, sample.image) > 0.5, solid))
         baseline.append(iou(guess, solid))
         yaws.append(abs(yaw_of(sample.parameters)))
     scores, yaws = np.array(scores), np.array(yaws)

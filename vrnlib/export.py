@@ -53,10 +53,11 @@ def obj_bytes(surface: Surface) -> bytes:
 
 
 def glb_bytes(surface: Surface) -> bytes:
-    """Binary glTF 2.0, upright, rough and not metallic, normals and colours per vertex.
+    """Binary glTF 2.0, upright, normals and colours per vertex.
 
     The standard wants vertex colours in linear light, photos are in sRGB: without the conversion a face looks
-    washed out in every correct viewer. Floats keep the dark tones apart.
+    washed out in every correct viewer. Floats keep the dark tones apart. There is no material: with one, trimesh
+    and its relatives drop the vertex colours when they read the file.
     """
     turned = upright(surface)
     arrays = {"POSITION": turned.vertices.astype("<f4"), "NORMAL": turned.normals().astype("<f4")}
@@ -79,14 +80,13 @@ def glb_bytes(surface: Surface) -> bytes:
     accessors.append(
         {"bufferView": len(arrays), "componentType": 5125, "count": int(turned.faces.size), "type": "SCALAR"}
     )
-    primitive = {"attributes": {name: i for i, name in enumerate(arrays)}, "indices": len(arrays), "material": 0}
+    primitive = {"attributes": {name: i for i, name in enumerate(arrays)}, "indices": len(arrays)}
     tree = {
         "asset": {"version": "2.0", "generator": "vrnlib"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "face"}],
         "meshes": [{"name": "face", "primitives": [primitive]}],
-        "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": int(starts[-1])}],

@@ -25,8 +25,12 @@ def nms(boxes: np.ndarray, threshold: float) -> list[int]:
     boxes = checked_boxes(boxes)
     order = by_score(boxes)
     x0, y0, x1, y1 = np.ascontiguousarray(boxes[order, :4].T)
-    suppressed = np.zeros(len(boxes), np.uint8)
-    _nms.suppress(x0, y0, x1, y1, (x1 - x0 + 1) * (y1 - y0 + 1), float(threshold), suppressed)
+    # A float32 is at least the double threshold when it is at least the next float32 from there on upwards.
+    least = np.float32(threshold)
+    if float(least) < threshold:
+        least = np.nextafter(least, np.float32(np.inf))
+    suppressed = np.zeros(len(boxes), np.intc)
+    _nms.suppress(x0, y0, x1, y1, (x1 - x0 + 1) * (y1 - y0 + 1), least, suppressed)
     return [int(i) for i in order[suppressed == 0]]
 
 

@@ -28,9 +28,7 @@ ENTRIES = ("voxels", "shape", "offset", "meta", "format")
 LARGEST = 2**31
 
 
-def save_volume(
-    path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None
-) -> Path:
+def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None) -> Path:
     """Writes a volume file, whole or not at all.
 
     Args:

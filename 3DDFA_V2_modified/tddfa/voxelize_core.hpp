@@ -92,7 +92,7 @@ inline Columns trace(const double* vertices, int64_t n, const int32_t* triangles
                      raster::round_to_even(vertices[3 * i + 1] * raster::kOne)};
     Columns columns{height, width, depth, std::vector<int64_t>(height * width + 1, 0), {}};
     std::vector<Crossing> crossings;
-    crossings.reserve(4 * height * width);
+    crossings.reserve(size_t(std::min<int64_t>(4 * height * width, 1 << 18)));
     for (int64_t t = 0; t < m; ++t) {
         const int32_t i0 = triangles[3 * t], i1 = triangles[3 * t + 1], i2 = triangles[3 * t + 2];
         auto hit = [&](int64_t x, int64_t y, int64_t w0, int64_t w1, int64_t w2, int64_t area) {

@@ -197,7 +197,7 @@ assert np.allclose(matrix, library.matrix, atol=1e-3)
 box = np.ptp(library.landmarks[:, :2], axis=0)
 print(f"crop {crop.shape}, landmarks' box has the size {math.sqrt(box.prod()):.1f}")
 both = [crop, draw_landmarks(crop, library.landmarks)]
-picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop of the face, without and with its landmarks.")
+picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop, without and with its landmarks.")
 
 # %% [markdown]
 # ## 5 · And back again

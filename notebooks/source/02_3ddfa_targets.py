@@ -160,8 +160,9 @@ check_to_image_axes(to_image_axes)
 turned = (model.mean - model.mean.mean(axis=0)) @ rotation(yaw=30, pitch=0, roll=0).T
 face = np.ascontiguousarray(to_image_axes(turned, 0.6, np.array([95.5, 95.5])), np.float32)
 points = model.landmarks(face)
-figure, axis = plt.subplots(figsize=(3.2, 3.2), layout="constrained")
-axis.scatter(face[:, 0], face[:, 1], c=face[:, 2], s=0.3, cmap="viridis")
+order = np.argsort(face[:, 2])  # near ones last, so that they cover the far ones
+figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
+axis.scatter(*face[order, :2].T, c=face[order, 2], s=2, cmap="viridis")
 axis.plot(points[:, 0], points[:, 1], "r.", ms=4)
 axis.set(xlim=(0, 191), ylim=(191, 0), aspect="equal", title="x right, y down; bright = near")
 assert points[30, 2] > points[[0, 16], 2].max()  # the nose is nearer than both ends of the jaw

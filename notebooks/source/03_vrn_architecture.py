@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual, check_voxel_probabilities
 from vrnlib.metrics import iou
-from vrnlib.network import VRN, Hourglass, Residual, VRNConfig, count_parameters
+from vrnlib.network import VRN, Hourglass, VRNConfig, count_parameters
 from vrnlib.notebook import picture
 from vrnlib.synthetic import render_pair
 
@@ -165,14 +165,14 @@ assert sizes == [24, 12, 6, 3] and result.shape == (1, 32, 48, 48)
 # %%
 image = torch.rand(1, 3, 192, 192, requires_grad=True)
 small.lattice_logits(image)[0, 100, 24, 24].backward()
-influence = image.grad.abs().sum(dim=1)[0]
-seen = (influence > 0).float().mean().item()
+influence = image.grad.abs().sum(dim=1)[0].numpy()
+seen = (influence > 0).mean()
 print(f"one voxel depends on {seen:.0%} of the crop's pixels")
 assert seen > 0.9
 figure, axis = plt.subplots(figsize=(3.4, 3), layout="constrained")
 axis.imshow(np.log10(influence + 1e-12), cmap="magma")
 axis.set(title="influence on one voxel (log)")
-picture(figure, alt="A map of the crop: brightest around the middle, where the voxel lies, and dark but not black far off.")
+picture(figure, alt="A map of the crop: brightest around the voxel in the middle, dark but not black far off.")
 
 # %% [markdown]
 # ## 5 · The released network, counted

@@ -55,7 +55,7 @@ def close_back(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_matr
     """
     triangles = check_triangles(triangles)
     count = len(vertices)
-    cut, kept = clip(triangles, distance_to_back(vertices))
+    everything, kept = clip(triangles, distance_to_back(vertices))
     kept = largest_piece(kept)
     loops = boundary_loops(kept)
     if len(loops) != 1:
@@ -63,7 +63,6 @@ def close_back(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_matr
             f"Expected one opening after the cut, got {len(loops)}; fill eyes and mouth of the mesh first."
         )
     rim = loops[0]
-    everything = sp.vstack([sp.identity(count, format="csr"), cut], format="csr")
     rim_vertices = everything[rim] @ vertices
     # The fan's tip is the mean of the rim's rearmost stretch on both sides, weighted by length: the cap stays
     # on the back and bulges a little, so the solid is convex there.
@@ -72,7 +71,7 @@ def close_back(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_matr
     for side in (rim_vertices[:, 0] < 0, rim_vertices[:, 0] >= 0):
         share[side] /= 2.0 * share[side].sum()
     selection = sp.csr_matrix((share, (np.zeros(len(rim), dtype=int), rim)), shape=(1, everything.shape[0]))
-    weights = sp.vstack([cut, selection @ everything], format="csr")
+    weights = sp.vstack([everything[count:], selection @ everything], format="csr")
     weights.eliminate_zeros()
     tip = np.full(len(rim), everything.shape[0])
     closed = np.concatenate([kept, np.stack([np.roll(rim, -1), rim, tip], axis=1)])

@@ -1,6 +1,7 @@
-"""The 17 jaw points of the 68 iBUG landmarks, by rule, on a smooth curve of the mean face's surface.
+"""The 68 iBUG landmarks as vertices of the mean face, by rule.
 
-The curve runs from in front of the ear (eye level) down along the mandible to the bottom of the chin, as in the
+Brows, nose, eyes and mouth are the vertices nearest to named places of the mean face, the right half the left one's
+mirror image. The jaw lies on a smooth curve of the surface. The curve runs from in front of the ear (eye level) down along the mandible to the bottom of the chin, as in the
 300W-LP / 3DDFA annotation. Each point gets a vertex of its own: the nearest vertex slides within its neighbouring
 triangles onto the curve, so the jaw is smooth to the last digit and not only to the mesh's spacing.
 """
@@ -11,7 +12,30 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.interpolate import CubicSpline
 
-__all__ = ["JAW_SIDE_VIEW", "closest_points", "jaw_curve", "slide_to", "surface_from_side"]
+__all__ = ["JAW_SIDE_VIEW", "closest_points", "jaw_curve", "landmark_vertices", "slide_to", "surface_from_side"]
+
+LEFT_PLACES = {
+    17: (-53.3, 37.8, 17.2), 18: (-45.9, 42.2, 26.0), 19: (-34.4, 44.7, 32.8), 20: (-25.8, 44.8, 35.4),
+    21: (-13.1, 40.6, 36.1), 31: (-13.9, -18.6, 35.8), 32: (-6.9, -21.4, 40.8), 36: (-44.0, 26.4, 14.3),
+    37: (-36.8, 30.8, 20.2), 38: (-27.2, 30.7, 22.0), 39: (-20.6, 25.0, 20.4), 40: (-28.0, 22.6, 21.1),
+    41: (-37.1, 22.9, 19.1), 48: (-23.8, -44.7, 30.0), 49: (-14.5, -36.4, 40.4), 50: (-6.6, -34.4, 43.7),
+    58: (-6.5, -55.8, 38.6), 59: (-15.8, -54.4, 34.9), 60: (-20.4, -44.0, 31.8), 61: (-8.2, -43.8, 36.6),
+    67: (-8.4, -44.5, 37.1),
+}
+"""Places (x, y, z) in mm of the points on the viewer's left."""
+
+MIDDLE_PLACES = {
+    8: (0.0, -85.3, 23.1), 27: (0.0, 27.1, 34.3), 28: (0.0, 13.0, 39.5), 29: (0.0, -0.5, 47.8),
+    30: (0.0, -12.9, 54.9), 33: (0.0, -23.2, 42.5), 51: (0.0, -34.8, 44.8), 57: (0.0, -56.2, 39.3),
+    62: (0.0, -44.3, 36.3), 66: (0.0, -44.5, 37.4),
+}
+"""Places of the points on the midline, the chin (8) among them."""
+
+MIRRORED = {
+    17: 26, 18: 25, 19: 24, 20: 23, 21: 22, 31: 35, 32: 34, 36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46,
+    48: 54, 49: 53, 50: 52, 58: 56, 59: 55, 60: 64, 61: 63, 67: 65,
+}  # fmt: skip
+"""The point on the viewer's right for each on the left."""
 
 JAW_SIDE_VIEW = (
     (-47.0, 20.0),
@@ -24,6 +48,41 @@ JAW_SIDE_VIEW = (
     (10.5, -81.0),
 )
 """Points (z, y) of the mandible's outline on the mean face seen from the side, in mm, ear to chin."""
+
+
+def landmark_vertices(
+    operator: sp.csr_matrix, cage: np.ndarray, triangles: np.ndarray
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """The landmarks of the mean face.
+
+    Args:
+        operator: (N, V) sparse, ``operator @ cage`` the fine vertices. cage: (V, 3) mean. triangles: (M, 3).
+
+    Returns:
+        (operator, vertices (68,)): the operator with the jaw's vertices slid onto the jaw's curve.
+
+    Raises:
+        ValueError: two landmarks share a vertex.
+    """
+    mirror = np.array([-1.0, 1.0, 1.0])
+    fine = operator @ cage
+    vertices = np.full(68, -1)
+    for places in (LEFT_PLACES, MIDDLE_PLACES):
+        for point, place in places.items():
+            vertices[point] = _nearest(fine, np.array(place))
+    for left, right in MIRRORED.items():
+        vertices[right] = _nearest(fine, fine[vertices[left]] * mirror)
+    jaw = jaw_curve(fine, triangles, fine[vertices[8]])[:8]
+    operator, slid = slide_to(np.concatenate([jaw, jaw * mirror]), operator, cage, triangles)
+    vertices[:8], vertices[16:8:-1] = slid[:8], slid[8:]
+    if len(set(vertices.tolist())) != 68:
+        raise ValueError("Expected a vertex of its own for each landmark, but two share one; use a finer mesh.")
+    return operator, vertices
+
+
+def _nearest(vertices: np.ndarray, place: np.ndarray) -> int:
+    """The vertex nearest to a place."""
+    return int(((vertices - place) ** 2).sum(axis=1).argmin())
 
 
 def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: float) -> np.ndarray:

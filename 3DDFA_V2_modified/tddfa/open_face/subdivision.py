@@ -36,8 +36,9 @@ def catmull_clark(faces: list[list[int]], vertex_count: int) -> tuple[sp.csr_mat
     face_of = np.repeat(np.arange(len(faces)), sizes)
     following = np.concatenate([np.roll(face, -1) for face in faces])
     ends = np.sort(np.stack([corner, following], axis=1), axis=1)
-    edges, edge_of = np.unique(ends, axis=0, return_inverse=True)
-    edge_of = edge_of.ravel()
+    edges, first, edge_of = np.unique(ends, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # edges in the order in which the polygons name them
+    edges, edge_of = edges[order], np.argsort(order)[edge_of.ravel()]
     uses = np.bincount(edge_of, minlength=len(edges))
     if uses.max() > 2:
         raise ValueError(f"Expected edges with one or two polygons, got one with {uses.max()}; mend the mesh.")
@@ -104,42 +105,64 @@ def split_quads(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     return np.concatenate([a[:, [0, 1, 2]], a[:, [0, 2, 3]], b[:, [0, 1, 3]], b[:, [1, 2, 3]]])
 
 
-def clip(triangles: np.ndarray, values: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+def clip(
+    triangles: np.ndarray, values: np.ndarray, *, snap: float = 0.0
+) -> tuple[sp.csr_matrix, np.ndarray]:
     """Keep the part of a triangle mesh where a piecewise linear function is positive.
 
     Args:
-        triangles: (M, 3). values: (N,) the function at the vertices; zero counts as negative.
+        triangles: (M, 3). values: (N,) the function at the vertices.
+        snap: a vertex closer to the cut than this share of an edge slides along that edge onto the cut, which
+            spares slivers.
 
     Returns:
-        (weights, kept): ``weights`` (B, N) sparse interpolates the B new vertices on cut edges (indices N, N+1,
-        ...; an edge is cut once for both its triangles); ``kept`` (K, 3) triangles, oriented as before.
+        (operator, kept): ``operator`` (N + B, N) sparse, the first N rows the old vertices (slid ones changed), then
+        the new vertices on cut edges (an edge is cut once for both its triangles); ``kept`` (K, 3) triangles,
+        oriented as before.
     """
-    values = np.asarray(values, dtype=np.float64)
-    positive = values > 0
+    values = np.array(values, dtype=np.float64)
+    triangles = np.asarray(triangles)[(values[triangles] > 0).any(axis=1)]
     count = len(values)
+    slides = _slides(triangles, values, snap)
+    values[list(slides)] = 0.0
     cuts: dict[tuple[int, int], int] = {}
     kept: list[list[int]] = []
-
-    def cut(a: int, b: int) -> int:
-        key = (min(a, b), max(a, b))
-        return cuts.setdefault(key, count + len(cuts))
-
-    for triangle in np.asarray(triangles).tolist():
-        signs = [bool(positive[v]) for v in triangle]
-        if all(signs):
+    signs = np.sign(values).astype(int)
+    for triangle in triangles.tolist():
+        corner_signs = [signs[v] for v in triangle]
+        if max(corner_signs) <= 0:
+            continue
+        if min(corner_signs) >= 0:
             kept.append(triangle)
             continue
         polygon: list[int] = []
         for k in range(3):
             a, b = triangle[k], triangle[(k + 1) % 3]
-            if signs[k]:
+            if signs[a] >= 0:
                 polygon.append(a)
-            if signs[k] != signs[(k + 1) % 3]:
-                polygon.append(cut(a, b))
+            if signs[a] * signs[b] < 0:
+                polygon.append(cuts.setdefault((min(a, b), max(a, b)), count + len(cuts)))
         kept.extend([polygon[0], polygon[k], polygon[k + 1]] for k in range(1, len(polygon) - 1))
+    old = sp.identity(count, format="lil")
+    for vertex, (share, other) in slides.items():
+        old[vertex, vertex], old[vertex, other] = 1.0 - share, share
     ends = np.array(list(cuts), dtype=np.int64).reshape(-1, 2)
-    share = values[ends[:, 0]] / (values[ends[:, 0]] - values[ends[:, 1]]) if len(ends) else np.zeros(0)
+    share = values[ends[:, 0]] / (values[ends[:, 0]] - values[ends[:, 1]])
     rows = np.repeat(np.arange(len(ends)), 2)
     data = np.stack([1.0 - share, share], axis=1).ravel()
-    weights = sp.csr_matrix((data, (rows, ends.ravel())), shape=(len(ends), count))
-    return weights, np.array(kept, dtype=np.int64).reshape(-1, 3)
+    new = sp.csr_matrix((data, (rows, ends.ravel())), shape=(len(ends), count))
+    return sp.vstack([old.tocsr(), new], format="csr"), np.array(kept, dtype=np.int64).reshape(-1, 3)
+
+
+def _slides(triangles: np.ndarray, values: np.ndarray, snap: float) -> dict[int, tuple[float, int]]:
+    """For vertices nearly on the cut: (share, other), the place on the edge to ``other`` that they slide to."""
+    edges = np.unique(np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
+    crossing = edges[(values[edges[:, 0]] > 0) != (values[edges[:, 1]] > 0)]
+    slides: dict[int, tuple[float, int]] = {}
+    for a, b in crossing.tolist():
+        share = values[a] / (values[a] - values[b])
+        if share < snap:
+            slides.setdefault(a, (share, b))
+        elif share > 1.0 - snap:
+            slides.setdefault(b, (1.0 - share, a))
+    return slides

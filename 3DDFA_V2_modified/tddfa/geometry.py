@@ -1,0 +1,242 @@
+"""Poses, the 62 parameters, and the way from a model face to image pixels.
+
+Two frames meet here. Model axes: x to the viewer's right, y up, z towards the viewer. Image axes: x right, y down, z
+towards the camera, in pixels, pixel centres at integers. A 3x4 matrix ``scale * R | t`` maps one to the other under
+weak perspective. 3DDFA_V2's network keeps y up inside its 120-pixel crop and turns it at the end
+(``image_from_roi``); the rendered faces of this project carry matrices whose second row is turned already
+(``flip_y``). A turned matrix has a negative determinant, and ``split_pose`` tells the two apart by that.
+
+Angles are degrees in the order that they act: R = Rz(roll) Rx(pitch) Ry(yaw). Positive yaw turns the nose to the
+viewer's right (x grows), positive pitch turns it down (y shrinks), positive roll turns the head counter-clockwise
+in the picture.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "Parameters", "Pose", "compose", "crop_roi", "decompose", "fit_pose", "flip_y", "image_from_roi",
+    "official_angles", "pose_matrix", "project", "roi_from_box", "roi_from_landmarks", "rotation_angles",
+    "rotation_matrix", "split_pose",
+]  # fmt: skip
+
+NETWORK_SIZE = 120
+"""Side of the crop that 3DDFA_V2's network reads, in pixels."""
+
+
+class Parameters(NamedTuple):
+    """The 62 numbers by name: ``matrix`` (3, 4) scale*R | t, ``shape`` (40,), ``expression`` (10,)."""
+
+    matrix: np.ndarray
+    shape: np.ndarray
+    expression: np.ndarray
+
+
+class Pose(NamedTuple):
+    """A weak-perspective pose: ``scale`` (px per model unit), ``rotation`` (3, 3), ``translation`` (3,) px."""
+
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+
+
+def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    """The array as float; ValueError when its shape differs (None fits any length)."""
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        array = array.astype(np.float64)
+    if len(array.shape) != len(shape) or any(b is not None and a != b for a, b in zip(array.shape, shape)):
+        wanted = tuple("N" if n is None else n for n in shape)
+        raise ValueError(f"Expected {name} of shape {wanted}, got {array.shape}; check the argument's order.")
+    return array
+
+
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw)."""
+    (cy, cp, cr), (sy, sp, sr) = (f(np.radians([yaw, pitch, roll])) for f in (np.cos, np.sin))
+    turn = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    nod = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
+    tilt = np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]])
+    return tilt @ nod @ turn
+
+
+def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
+    """(yaw, pitch, roll) in degrees of a model-axes rotation; the inverse of ``rotation_matrix``.
+
+    Pitch lies in [-90, 90]. At a pitch of exactly 90 degrees yaw and roll turn about the same axis: roll is then 0.
+    """
+    r = _checked("a rotation", rotation, (3, 3))
+    pitch = np.arcsin(np.clip(r[2, 1], -1.0, 1.0))
+    if abs(r[2, 1]) < 1.0 - 1e-9:
+        yaw, roll = np.arctan2(-r[2, 0], r[2, 2]), np.arctan2(-r[0, 1], r[1, 1])
+    else:
+        yaw, roll = np.arctan2(r[0, 2], r[0, 0]), 0.0
+    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+
+
+def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
+    """(yaw, pitch, roll) in degrees as 3DDFA_V2 prints them, from a (3, 4) or (3, 3) matrix with y up.
+
+    Its order of axes is another one: R = Rz(roll) Ry(-yaw) Rx(pitch). Its rotation comes from the first two rows.
+    """
+    rows = _checked("a matrix", np.asarray(matrix)[:, :3], (3, 3)).astype(np.float64)
+    first, second = (row / np.linalg.norm(row) for row in rows[:2])
+    third = np.cross(first, second)
+    if abs(third[0]) < 1.0:
+        yaw = np.arcsin(third[0])
+        pitch, roll = np.arctan2(third[1], third[2]), np.arctan2(second[0], first[0])
+    else:
+        roll, yaw = 0.0, np.copysign(np.pi / 2, third[0])
+        pitch = np.arctan2(third[0] * -first[1], third[0] * -first[2])
+    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+
+
+def pose_matrix(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """The (3, 4) matrix scale * R | t."""
+    rotation = _checked("a rotation", rotation, (3, 3))
+    translation = _checked("a translation", translation, (3,))
+    return np.concatenate([scale * rotation, translation[:, None]], axis=1)
+
+
+def flip_y(matrix: np.ndarray, *, height: float = 0.0) -> np.ndarray:
+    """The (3, 4) matrix with y turned: y becomes ``height - y``. Twice is once back."""
+    turned = np.array(_checked("a matrix", matrix, (3, 4)), copy=True)
+    turned[1] *= -1.0
+    turned[1, 3] += height
+    return turned
+
+
+def split_pose(matrix: np.ndarray) -> Pose:
+    """Scale, rotation and translation of a (3, 4) matrix.
+
+    The rotation is always the one in model axes (y up, determinant 1): a matrix into image axes (negative
+    determinant) is turned first. The translation stays as it stands in the matrix. For a left part that is no exact
+    multiple of a rotation (a network's output) the nearest rotation is taken (Umeyama, 1991).
+
+    Raises:
+        ValueError: wrong shape, non-finite values, or a singular matrix.
+    """
+    matrix = _checked("a matrix", matrix, (3, 4))
+    left = matrix[:, :3].astype(np.float64)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(left)) < 1e-300:
+        raise ValueError("Expected a finite, regular scale * R | t, got a singular or non-finite matrix.")
+    if np.linalg.det(left) < 0:
+        left = left * [[1.0], [-1.0], [1.0]]
+    u, singular, vt = np.linalg.svd(left)
+    return Pose(float(singular.mean()), u @ vt, matrix[:, 3].copy())
+
+
+def compose(
+    matrix: np.ndarray, shape: np.ndarray, expression: np.ndarray, *, shape_count: int = 40, expression_count: int = 10
+) -> np.ndarray:
+    """The parameter vector [12 pose, 40 shape, 10 expression] (62,) float32; shorter coefficients are padded."""
+    parts = [_checked("a matrix", matrix, (3, 4)).ravel()]
+    for name, given, count in (("shape", shape, shape_count), ("expression", expression, expression_count)):
+        given = _checked(f"{name} coefficients", given, (None,))
+        if len(given) > count:
+            raise ValueError(f"Expected at most {count} {name} coefficients, got {len(given)}.")
+        parts.append(np.pad(given, (0, count - len(given))))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def decompose(parameters: np.ndarray, *, shape_count: int = 40) -> Parameters:
+    """The matrix (3, 4), shape and expression coefficients of one parameter vector, (62,) for the usual counts.
+
+    Raises:
+        ValueError: not one vector, or too short for a pose and ``shape_count`` coefficients.
+    """
+    parameters = _checked("parameters", parameters, (None,))
+    if len(parameters) < 12 + shape_count:
+        raise ValueError(f"Expected at least {12 + shape_count} parameters, got {len(parameters)}.")
+    pose, shape = parameters[:12].reshape(3, 4), parameters[12 : 12 + shape_count]
+    return Parameters(pose, shape, parameters[12 + shape_count :])
+
+
+def project(matrix: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Vertices (N, 3) through a (3, 4) matrix, in the vertices' dtype."""
+    vertices = _checked("vertices", vertices, (None, 3))
+    matrix = _checked("a matrix", matrix, (3, 4)).astype(vertices.dtype)
+    return vertices @ matrix[:, :3].T + matrix[:, 3]
+
+
+def fit_pose(vertices: np.ndarray, image_points: np.ndarray, *, y_down: bool = True) -> np.ndarray:
+    """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares (Umeyama, 1991).
+
+    Args:
+        vertices: (N, 3) model axes. image_points: (N, 3) pixels. y_down: the points' y runs down (image axes).
+
+    Raises:
+        ValueError: fewer than three points, or points on one line.
+    """
+    a = _checked("vertices", vertices, (None, 3)).astype(np.float64)
+    b = _checked("image points", image_points, (len(a), 3)).astype(np.float64) * (1.0, -1.0 if y_down else 1.0, 1.0)
+    centred_a, centred_b = a - a.mean(axis=0), b - b.mean(axis=0)
+    u, singular, vt = np.linalg.svd(centred_b.T @ centred_a)
+    if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
+        raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = (u * signs) @ vt
+    scale = (singular * signs).sum() / (centred_a**2).sum()
+    matrix = pose_matrix(scale, rotation, b.mean(axis=0) - scale * rotation @ a.mean(axis=0))
+    return flip_y(matrix) if y_down else matrix
+
+
+def roi_from_box(box: np.ndarray) -> tuple[float, float, float, float]:
+    """The square (left, top, right, bottom) around a detected face box that 3DDFA_V2's network was trained on.
+
+    Its side is 1.58 times the box's mean side, cut to whole pixels; its centre lies 0.14 mean sides lower.
+    """
+    left, top, right, bottom = (float(value) for value in np.asarray(box).ravel()[:4])
+    mean_side = (right - left + bottom - top) / 2
+    side = int(mean_side * 1.58)
+    x = right - (right - left) / 2 - side / 2
+    y = bottom - (bottom - top) / 2 + mean_side * 0.14 - side / 2
+    return x, y, x + side, y + side
+
+
+def roi_from_landmarks(landmarks: np.ndarray) -> tuple[float, float, float, float]:
+    """The square (left, top, right, bottom) around (P, 2) or (P, 3) landmarks, for tracking and a second pass.
+
+    Its side is the diagonal of the smallest square that holds the points.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] not in (2, 3):
+        raise ValueError(f"Expected landmarks of shape (P, 2) or (P, 3), got {points.shape}; transpose them first.")
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    half = float((high - low).max()) / 2 * np.sqrt(2.0)
+    x, y = (low + high) / 2
+    return float(x - half), float(y - half), float(x + half), float(y + half)
+
+
+def crop_roi(image: np.ndarray, roi: tuple[float, float, float, float]) -> np.ndarray:
+    """The roi of an image (H, W, ...), rounded half to even, black where it leaves the image."""
+    left, top, right, bottom = (round(float(value)) for value in roi)
+    if right <= left or bottom <= top:
+        raise ValueError(f"Expected a roi with left < right and top < bottom, got {roi}.")
+    crop = np.zeros((bottom - top, right - left, *image.shape[2:]), image.dtype)
+    height, width = image.shape[:2]
+    x0, x1, y0, y1 = max(left, 0), min(right, width), max(top, 0), min(bottom, height)
+    if x0 < x1 and y0 < y1:
+        crop[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return crop
+
+
+def image_from_roi(
+    vertices: np.ndarray, roi: tuple[float, float, float, float], *, size: int = NETWORK_SIZE
+) -> np.ndarray:
+    """Vertices (N, 3) in the network's crop (y up) as image pixels (y down), as 3DDFA_V2 does; a new array.
+
+    x - 1, y = size - y and z - 1, scaled into the float roi; z by the mean of both scales. The original then shifts
+    z so that its minimum is 0, apart for landmarks and for the dense face, which makes their depths differ by
+    pixels. Here z keeps its common zero; subtract the minimum where the original's numbers are wanted.
+    """
+    vertices = _checked("vertices", vertices, (None, 3))
+    left, top, right, bottom = roi
+    scale_x, scale_y = (right - left) / size, (bottom - top) / size
+    moved = (vertices - np.array([1.0, 0.0, 1.0], vertices.dtype)) * np.array([1.0, -1.0, 1.0], vertices.dtype)
+    moved[:, 1] += size
+    moved *= np.array([scale_x, scale_y, (scale_x + scale_y) / 2], vertices.dtype)
+    return moved + np.array([left, top, 0.0], vertices.dtype)

@@ -1,0 +1,40 @@
+"""A headless browser for the tests in this folder; they skip with a reason where there is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+#: Software rendering of WebGL; nothing is fetched from outside.
+ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'browser')")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator:
+    """A page; ``page.outside`` lists what it asked of other machines, ``page.problems`` its errors."""
+    opened = browser.new_page(viewport={"width": 1200, "height": 1000})
+    opened.outside, opened.problems = [], []
+
+    def asked(request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1")):
+            opened.outside.append(request.url)
+
+    opened.on("request", asked)
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    yield opened
+    opened.close()

@@ -1,0 +1,137 @@
+"""The command line: files on success, one sentence and exit code 1 otherwise."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vrnlib import cli
+from vrnlib.reconstruct import ENDINGS, Networks
+
+
+def block_vrn(crops):
+    logits = torch.full((1, 200, 192, 192), -6.0)
+    logits[0, 80:120, 50:140, 60:130] = 6.0
+    return logits
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    monkeypatch.setattr("vrnlib.reconstruct.open_networks", lambda **_: Networks(block_vrn))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photos" / "plain.png"
+    path.parent.mkdir()
+    Image.new("RGB", (200, 180), (128, 100, 90)).save(path)
+    return path
+
+
+@pytest.fixture
+def points(tmp_path):
+    path = tmp_path / "points.npy"
+    np.save(path, np.random.default_rng(0).uniform(50, 130, (68, 2)).astype(np.float32))
+    return path
+
+
+def one_sentence(capsys) -> str:
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err
+    return lines[0]
+
+
+def test_one_photo(networks, photo, points, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["reconstruct", str(photo), "-o", str(out), "--detector", "points", "--points", str(points)]) == 0
+    assert {path.name for path in out.iterdir()} == {f"plain_0{ending}" for ending in ENDINGS}
+    assert str(out / "plain_0.ply") in capsys.readouterr().out
+
+
+def test_no_face(networks, photo, tmp_path, capsys):
+    assert cli.main(["reconstruct", str(photo), "-o", str(tmp_path / "out")]) == 1
+    assert "No face" in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_photos(networks, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "tiny.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name in ("tiny.png", "text.jpg", "missing.jpg"):
+        assert cli.main(["reconstruct", str(tmp_path / name), "-o", str(tmp_path / "out")]) == 1
+        assert name in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_arguments(networks, photo, points, tmp_path, capsys):
+    start = ["reconstruct", str(photo), "-o"]
+    assert cli.main([*start, str(photo)]) == 1
+    assert "folder" in one_sentence(capsys)
+    assert cli.main([*start, str(tmp_path / "o"), "--points", str(points)]) == 1
+    assert "--detector points" in one_sentence(capsys)
+    for usage in ([], ["dance"], ["reconstruct"], [*start, "o", "--detector", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(usage)
+        assert caught.value.code == 2
+        capsys.readouterr()
+
+
+def test_missing_weights(photo, tmp_path, capsys):
+    arguments = ["reconstruct", str(photo), "-o", str(tmp_path / "out"), "--vrn", str(tmp_path / "no.safetensors")]
+    assert cli.main(arguments) == 1
+    assert "no.safetensors" in one_sentence(capsys)
+
+
+def test_a_folder_goes_on_after_a_bad_photo(networks, photo, points, tmp_path, capsys):
+    folder, out = photo.parent, tmp_path / "out"
+    Image.open(photo).convert("L").save(folder / "plain.jpg")
+    Image.open(photo).save(folder / "other.bmp")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
+    arguments = ["reconstruct", str(folder), "-o", str(out), "--detector", "points", "--points", str(points)]
+    assert cli.main(arguments) == 0
+    names = {"plain_png_0", "plain_jpg_0", "other_0"}
+    assert {path.name for path in out.iterdir()} == {name + ending for name in names for ending in ENDINGS}
+    captured = capsys.readouterr()
+    assert "skipped:" in captured.err
+    assert "broken.jpg" in captured.err
+    assert "3 of 4" in captured.out
+
+
+def test_a_folder_without_faces_or_photos(networks, photo, tmp_path, capsys):
+    assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out")]) == 1
+    assert not (tmp_path / "out").exists()
+    capsys.readouterr()
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["reconstruct", str(tmp_path / "empty"), "-o", str(tmp_path / "out")]) == 1
+    assert "no photos" in one_sentence(capsys)
+
+
+def test_help_is_quick_and_imports_no_torch():
+    code = "import sys; from vrnlib import cli; cli._parser(None); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    shown = subprocess.run([sys.executable, "-m", "vrnlib.cli", "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0
+    for command in ("reconstruct", "train", "evaluate", "doctor"):
+        assert command in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_other_commands_bring_their_own_arguments(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert "usage: vrn " + command in capsys.readouterr().out
+
+
+def test_doctor_names_what_is_there(capsys):
+    code = cli.main(["doctor"])
+    shown = capsys.readouterr().out
+    assert "torch" in shown
+    assert "tddfa._raster" in shown
+    assert "vrn_open" in shown
+    assert code == (1 if "missing" in {line.split()[0] for line in shown.splitlines()} else 0)

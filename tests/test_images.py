@@ -1,0 +1,135 @@
+"""Photos of every kind are read alike, or refused with one sentence."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
+
+
+@pytest.fixture
+def colors() -> np.ndarray:
+    """(40, 60, 3): red top left, green top right, blue below."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:20, :30, 0] = 255
+    image[:20, 30:, 1] = 255
+    image[20:, :, 2] = 255
+    return image
+
+
+def test_rgb_comes_back_in_rgb(tmp_path, colors):
+    Image.fromarray(colors).save(tmp_path / "a.png")
+    read = read_photo(tmp_path / "a.png")
+    assert read.dtype == np.uint8
+    assert np.array_equal(read, colors)
+
+
+def test_grey(tmp_path):
+    grey = np.arange(40 * 60, dtype=np.uint8).reshape(40, 60)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    read = read_photo(tmp_path / "a.png")
+    assert read.shape == (40, 60, 3)
+    assert np.array_equal(read[:, :, 1], grey)
+
+
+def test_16_bit_grey_is_scaled_and_not_cut_off(tmp_path):
+    values = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(values).save(tmp_path / name)
+        read = read_photo(tmp_path / name)
+        assert read.shape == (40, 60, 3)
+        assert np.abs(read[:, :, 0] - values / 257.0).max() <= 0.5
+
+
+def test_float_tiff(tmp_path):
+    values = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert np.abs(read_photo(tmp_path / "a.tif")[:, :, 2] - values * 255).max() <= 0.51
+
+
+def test_transparent_pixels_lie_on_white(tmp_path, colors):
+    alpha = np.full((40, 60, 1), 255, np.uint8)
+    alpha[:, :10] = 0
+    Image.fromarray(np.concatenate([colors, alpha], axis=2)).save(tmp_path / "a.png")
+    read = read_photo(tmp_path / "a.png")
+    assert (read[:, :10] == 255).all()
+    assert np.array_equal(read[:, 10:], colors[:, 10:])
+
+
+def test_palette_with_transparency(tmp_path, colors):
+    picture = Image.fromarray(colors).quantize(8)
+    picture.save(tmp_path / "a.gif")
+    picture.save(tmp_path / "a.png", transparency=0)
+    assert np.array_equal(read_photo(tmp_path / "a.gif"), colors)
+    assert read_photo(tmp_path / "a.png").shape == (40, 60, 3)
+
+
+def test_cmyk(tmp_path, colors):
+    Image.fromarray(colors).convert("CMYK").save(tmp_path / "a.jpg", quality=100, subsampling=0)
+    assert np.abs(read_photo(tmp_path / "a.jpg").astype(int) - colors)[5:15, 5:25].max() < 12
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_rotation_is_applied(tmp_path, colors, orientation):
+    quarter_turns = {3: 2, 6: 1, 8: 3}[orientation]  # what a camera must have done for this tag
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.rot90(colors, quarter_turns)).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_photo(tmp_path / "a.png"), colors)
+
+
+def test_12000_x_9000_is_read(tmp_path):
+    picture = Image.new("1", (12000, 9000))
+    picture.paste(1, (7000, 4000, 7100, 4100))
+    picture.save(tmp_path / "a.png", compress_level=1)
+    del picture
+    read = read_photo(tmp_path / "a.png")
+    assert read.shape == (9000, 12000, 3)
+    assert (read[4050, 7050] == 255).all()
+    assert (read[3950, 7050] == 0).all()
+
+
+@pytest.mark.parametrize("side", [12500, 14000])
+def test_more_than_the_limit_is_a_sentence(tmp_path, side):
+    Image.new("1", (side, side)).save(tmp_path / "a.png")
+    with pytest.raises(PhotoError, match="pixels"):
+        read_photo(tmp_path / "a.png")
+
+
+def test_8_x_8_is_refused(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(PhotoError, match="8 x 8"):
+        read_photo(tmp_path / "a.png")
+
+
+def test_what_is_no_photo_is_refused(tmp_path, colors):
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(colors).save(tmp_path / "whole.png")
+    data = bytearray((tmp_path / "whole.png").read_bytes())
+    data[60:] = os.urandom(len(data) - 60)
+    (tmp_path / "damaged.png").write_bytes(bytes(data))
+    for name in ("text.jpg", "empty.jpg", "cut.jpg", "damaged.png", "missing.jpg", "."):
+        with pytest.raises(PhotoError) as caught:
+            read_photo(tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) > 20
+
+
+def test_images_in_memory_are_checked():
+    assert as_photo(np.zeros((40, 40), np.uint8)).shape == (40, 40, 3)
+    for wrong in (np.zeros((40, 40, 3)), np.zeros((40, 40, 4), np.uint8), np.zeros((8, 8, 3), np.uint8)):
+        with pytest.raises(PhotoError):
+            as_photo(wrong)
+
+
+def test_a_folder_lists_photos_but_not_our_own_pictures(tmp_path):
+    for name in ("b.JPG", "a.png", "notes.txt", "a_0.png", "a_0.npz", "a_0.json", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.JPG"]

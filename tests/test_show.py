@@ -1,0 +1,136 @@
+"""Pictures show the surface from the side that their name says, and the page needs no network."""
+
+import re
+
+import numpy as np
+import pytest
+
+from vrnlib.crop import crop_face
+from vrnlib.landmarks import Landmarks
+from vrnlib.show import (
+    VIEWS,
+    draw_landmarks,
+    k3d_html,
+    picture_grid,
+    plot_surface,
+    png_bytes,
+    render_views,
+    summary_picture,
+)
+from vrnlib.show import view_rotation as rotation
+from vrnlib.surface import color_surface, extract_surface
+
+
+@pytest.fixture(scope="module")
+def head():
+    """A block with a 'nose' towards the camera and a 'hat' to the right of the top, red left and blue right."""
+    volume = np.zeros((200, 192, 192), bool)
+    volume[70:120, 50:140, 60:130] = True
+    volume[120:160, 90:110, 90:100] = True
+    volume[70:120, 30:50, 110:130] = True
+    image = np.zeros((192, 192, 3), np.uint8)
+    image[:, :95] = (230, 0, 0)
+    image[:, 95:] = (0, 0, 230)
+    return color_surface(extract_surface(volume), image)
+
+
+def mask(picture):
+    return (picture < 250).any(axis=2)
+
+
+def test_views_are_rotations():
+    for yaw, pitch in VIEWS.values():
+        matrix = rotation(yaw, pitch)
+        assert np.allclose(matrix @ matrix.T, np.eye(3))
+        assert np.linalg.det(matrix) == pytest.approx(1)
+    assert np.allclose(rotation(90, 0) @ [0, 0, 1], [1, 0, 0])  # the nose turns to the right
+    assert np.allclose(rotation(0, 90) @ [0, -1, 0], [0, 0, 1])  # the top turns towards the camera
+
+
+def test_front_view(head):
+    picture = render_views(head, views=["front"], size=160)
+    assert picture.shape == (160, 160, 3)
+    inside = mask(picture)
+    top = inside[: 160 // 2].any(axis=1).argmax()
+    hat = inside[top + 3]
+    assert np.where(hat)[0].mean() > 85  # the hat is up and to the right: nothing is mirrored
+
+
+def test_side_view_shows_the_nose_to_the_right(head):
+    inside = mask(render_views(head, views=["side"], size=160))
+    columns = np.where(inside.any(axis=0))[0]
+    assert inside[:, columns[-1] - 3].sum() < 0.5 * inside[:, columns[0] + 3].sum()
+
+
+def test_above_view_shows_the_nose_below(head):
+    inside = mask(render_views(head, views=["above"], size=160))
+    rows = np.where(inside.any(axis=1))[0]
+    assert inside[rows[-1] - 3].sum() < 0.5 * inside[rows[0] + 3].sum()
+
+
+def test_colours_are_rgb_and_on_their_side(head):
+    picture = render_views(head, views=["front"], size=160, colored=True).astype(int)
+    middle = picture[80]
+    assert middle[55, 0] > middle[55, 2] + 80
+    assert middle[105, 2] > middle[105, 0] + 80
+
+
+def test_light_falls_from_the_front(head):
+    grey = render_views(head, views=["front"], size=160)
+    assert (np.ptp(grey.astype(int), axis=2) == 0).all()
+    assert grey[80, 60, 0] > 150
+
+
+def test_errors(head):
+    with pytest.raises(ValueError, match="behind"):
+        render_views(head, views=["behind"])
+    with pytest.raises(ValueError, match="color_surface"):
+        render_views(extract_surface(np.ones((9, 9, 9))), colored=True)
+
+
+def test_landmarks_are_drawn_where_they_are():
+    image = np.zeros((300, 400, 3), np.uint8)
+    points = np.random.default_rng(0).uniform(100, 200, (68, 2)).astype(np.float32)
+    picture = draw_landmarks(image, Landmarks.from_points(points))
+    assert not image.any()  # a copy
+    for x, y in points[:10]:
+        assert picture[round(y), round(x), 1] > 200
+    assert draw_landmarks(image, points, longest=200).shape == (150, 200, 3)
+
+
+def test_summary_and_png(head):
+    points = np.random.default_rng(0).uniform(100, 200, (68, 3)).astype(np.float32)
+    photo = np.full((300, 400, 3), 128, np.uint8)
+    crop = crop_face(photo, points)
+    picture = summary_picture(photo, Landmarks.from_points(points), crop, head, size=96)
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] > 4 * 96
+    assert png_bytes(picture).startswith(b"\x89PNG")
+
+
+def test_a_grid_takes_pictures_of_different_sizes():
+    sheet = picture_grid([np.zeros((40, 60, 3), np.uint8), np.zeros((50, 20), np.uint8)], ["a", "b"])
+    assert sheet.shape == (50 + 22 + 16, 2 * 60 + 24, 3)
+    assert (sheet[22:] == 0).all(axis=2).sum() >= 40 * 60 + 50 * 20
+    with pytest.raises(ValueError):
+        picture_grid([], [])
+
+
+def test_k3d_page_is_self_contained(head):
+    page = k3d_html(head)
+    assert page.lstrip().lower().startswith("<!doctype html") or "<html" in page[:500].lower()
+    assert len(page) < 10e6
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=[\"']https?:", page)
+
+
+def test_k3d_plot_is_upright_and_colours_are_rgb(head):
+    plot = plot_surface(head)
+    (mesh,) = plot.objects
+    vertices, colors = np.asarray(mesh.vertices), np.asarray(mesh.colors)
+    nose = vertices[vertices[:, 2] > 20]
+    assert abs(nose[:, 1]).max() < 20
+    hat = vertices[vertices[:, 1] > 50]
+    assert hat[:, 0].min() > 0
+    assert (colors[vertices[:, 0] < -2] == 0xE60000).all()
+    assert plot.camera[2] > 0  # the camera stands in front
+    assert list(plot.camera[6:]) == [0, 1, 0]
