@@ -140,7 +140,7 @@ setup() {
             || fail "pip could not install PyTorch; its message is above. Is the network there?"
         say "Installing the other packages ..."
         pip_install setuptools Cython numpy || fail "pip could not install the build tools; its message is above."
-        say "Compiling the core and installing vrnlib and tddfa ..."
+        say "Installing vrnlib and tddfa; this compiles the core ..."
         pip_install --no-build-isolation -e ".[$EXTRAS]" \
             || fail "the packages could not be installed or the core did not compile; the message is above."
         rm -f "$STARTED"
@@ -150,7 +150,7 @@ setup() {
     if [[ "$(cat "$COMPILED" 2>/dev/null)" != "$wanted" ]] || ! core_is_present; then
         check_compiler
         rm -f "$COMPILED"
-        say "Compiling the core ..."
+        say "Bringing the compiled core up to date and testing it ..."
         "$PY" setup.py -q build_ext --inplace || fail "the core did not compile; the compiler's message is above."
         self_test
         printf '%s' "$wanted" >"$COMPILED"

@@ -115,7 +115,7 @@ def test_volume_is_one_solid_around_the_face(samples):
 
 
 def test_volume_fits_the_picture(renderer):
-    """Where a clean picture differs most from its other-background self, the solid is; here: skin lies inside it."""
+    """The nose, the lips and the chin, as drawn, lie inside the solid's outline."""
     s = render_pair(11, 1, model=renderer, augment_damage=False)
     outline = s.volume().any(0)
     x, y = np.rint(s.landmarks[[30, 33, 51, 8], :2]).astype(int).T

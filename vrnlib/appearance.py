@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
+
 from tddfa import raster
 
 NOSE_TIP = np.float32([0.0, -12.9, 54.9])
@@ -30,6 +31,8 @@ IRIS_TONES = np.stack([linear(*c) for c in (
     (46, 28, 17), (70, 46, 26), (98, 68, 38), (96, 100, 62), (88, 112, 130), (104, 124, 132))])
 LIP_TONES = np.stack([linear(*c) for c in ((186, 110, 104), (176, 92, 88), (160, 88, 80), (150, 60, 66))])
 MAKE_UP = np.stack([linear(*c) for c in ((170, 30, 50), (190, 60, 90), (120, 30, 50), (205, 90, 80))])
+DARK_HAIR, ANY_HAIR = (0, 0, 0, 0, 1, 1, 1, 1, 2, 8), (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7, 8, 9)
+"""Rows of ``HAIR_TONES`` by how often they are drawn, for dark skin and for other skin."""
 HAIR_STYLES = ("bald", "buzz", "short", "side", "medium", "long", "tied", "curly")
 STYLE_WEIGHTS = {True: (0.14, 0.16, 0.30, 0.16, 0.06, 0.03, 0.03, 0.12),
                  False: (0.02, 0.02, 0.07, 0.12, 0.22, 0.30, 0.16, 0.09)}
@@ -85,7 +88,7 @@ def random_look(rng: np.random.Generator) -> Look:
     skin = skin * np.float32([1 + 0.4 * warm, 1 - 0.3 * warm, 1 - 1.2 * warm]) * np.float32(rng.uniform(0.92, 1.06))
     darkness = t / (len(SKIN_TONES) - 1)
     male = rng.random() < 0.5
-    tones = [0, 0, 0, 0, 1, 1, 1, 1, 2, 8] if darkness > 0.55 else [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7, 8, 9]
+    tones = DARK_HAIR if darkness > 0.55 else ANY_HAIR
     hair = HAIR_TONES[tones[rng.integers(len(tones))]] * np.float32(rng.uniform(0.75, 1.2))
     brow = np.minimum(hair * np.float32(rng.uniform(0.45, 0.95)), 0.75 * skin)
     iris = IRIS_TONES[rng.integers(6) if darkness < 0.4 else rng.integers(2)] * np.float32(rng.uniform(0.8, 1.25))

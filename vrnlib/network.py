@@ -35,6 +35,8 @@ class VRNConfig:
         "skip": on the full-resolution branch, as in the network that VRN's authors released; the same
         parameters, 2.6 times the work.
     slices: depth of the volume, in slices.
+    resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
+        a third of the work, for a volume whose columns are known every 6 pixels instead of every 4.
     """
 
     stem: int = 24
@@ -44,6 +46,7 @@ class VRNConfig:
     residuals: int = 1
     nesting: str = "pooled"
     slices: int = 200
+    resize: int | None = None
 
     @classmethod
     def reference(cls) -> VRNConfig:
@@ -179,7 +182,8 @@ class VRN(nn.Module):
     def lattice_logits(self, image: Tensor) -> Tensor:
         """Logits on the feature map's own lattice, before upsampling; (B, 3, H, W) → (B, slices, H/4, W/4).
 
-        Cell (i, j) lies at the crop's pixel (4i + 1.5, 4j + 1.5), where ``voxelize(..., step=4)`` samples.
+        Cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5), where ``voxelize(..., step=4)`` samples.
+        The image is taken as it is; `forward` is what resizes it.
         """
         check_input(image, self.config.stride)
         return self.head(self.trunk(image))
@@ -190,7 +194,11 @@ class VRN(nn.Module):
         The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
         Raises ValueError when H or W is no multiple of the network's stride.
         """
-        return F.interpolate(self.lattice_logits(image), scale_factor=4, mode="bilinear", align_corners=False)
+        size = image.shape[2:]
+        if self.config.resize is not None:
+            side = (self.config.resize, self.config.resize)
+            image = F.interpolate(image, size=side, mode="bilinear", align_corners=False, antialias=True)
+        return F.interpolate(self.lattice_logits(image), size=size, mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)

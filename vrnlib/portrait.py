@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
+
 from tddfa import raster
 
 from .appearance import HeadMaps, Look, noise_tile, random_look, smoothstep
@@ -116,7 +117,7 @@ class Portrait:
     def _surface(self, kinds: np.ndarray, scalp: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(occlusion, gloss, highlight strength) per vertex."""
         maps, n = self.maps, len(scalp)
-        occlusion = np.float32([1.0, 0.9, 0.9, 0.9, 0.55, 0.5])[kinds]
+        occlusion = np.float32([1.0, 0.9, 0.9, 0.9, 0.55, 0.7])[kinds]
         gloss = np.float32([1.4, 0, 0, 0, 0, 1.4])[kinds] * look.gloss + np.float32([0, 22, 5, 40, 30, 0])[kinds]
         strength = np.float32([1.0, 0.6, 0.15, 2.0, 1.5, 0.8])[kinds] * look.shine
         occlusion[:n] = np.maximum(maps.occlusion, 0.9 * scalp)
@@ -151,7 +152,7 @@ class Portrait:
             parts += frame
         yaw, pitch, roll = (float(a) for a in camera.angles)
         body = np.array([-rng.uniform(0, 0.8) * yaw, -0.7 * pitch, -rng.uniform(0.3, 1.0) * roll])
-        parts.append(neck(look.skin * 0.92, turn=_turn(*(0.5 * body))))
+        parts.append(neck(look.skin, turn=_turn(*(0.5 * body))))
         parts += clothes(rng, turn=_turn(*body))
         return raised.astype(np.float32), scalp, parts, lenses
 

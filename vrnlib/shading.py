@@ -7,6 +7,7 @@ pixel. Vectors are in image axes: x right, y down, z towards the camera.
 from dataclasses import dataclass
 
 import numpy as np
+
 from tddfa import raster
 
 from .appearance import TILE, HeadMaps, Look, linear, smoothstep

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
 from tddfa.morphable import MorphableModel
 from tddfa.voxelizer import voxelize
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import replace
 from pathlib import Path
+
+import torch
+from torch import distributed
 
 from vrnlib.dataset import Augmentation, LandmarkPairs, RenderedFaces, VolumePairs
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig, load_network
@@ -23,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--report", type=int, default=500, help="steps between validations and checkpoints")
     parser.add_argument("--workers", type=int, default=1, help="processes that render and voxelise")
-    parser.add_argument("--size", type=int, default=192, choices=[128, 192], help="VRN: side of the crop")
+    parser.add_argument("--size", type=int, default=192, choices=[128, 192], help="VRN: side the crop is resized to")
     parser.add_argument("--step", type=int, default=4, choices=[1, 4], help="VRN: 1 = loss at every voxel")
     parser.add_argument("--features", type=int, default=None, help="channels of the hourglasses")
     parser.add_argument("--reference", action="store_true", help="VRN: the released network's size")
@@ -34,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if "WORLD_SIZE" in os.environ:  # started by torchrun
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     config = TrainingConfig(
         steps=args.steps, batch=args.batch, rate=args.rate, report=args.report, workers=args.workers, seed=args.seed
     )
@@ -49,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             step=args.step, notes={"recipe": recipe},
         )  # fmt: skip
     else:
+        torch.manual_seed(args.seed)
         network = load_network(args.init) if args.init else FAN(FANConfig(features=args.features or 64))
         task = fan_task(
             network,
@@ -62,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def start_vrn(args: argparse.Namespace) -> VRN:
-    if args.init:
-        return load_network(args.init)
-    if args.reference:
-        return VRN(VRNConfig.reference())
-    return VRN(VRNConfig(features=args.features or VRNConfig.features))
+    torch.manual_seed(args.seed)
+    config = VRNConfig.reference() if args.reference else VRNConfig(features=args.features or VRNConfig.features)
+    network = load_network(args.init) if args.init else VRN(config)
+    network.config = replace(network.config, resize=None if args.size == 192 else args.size)
+    return network

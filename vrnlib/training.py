@@ -3,6 +3,9 @@
 Loss of VRN: the sigmoid cross-entropy over voxels, from logits (VRN paper, equation 1). Optimiser: RMSProp, as
 in the paper; the rate follows half a cosine down to a hundredth. The weights that are validated and written
 are an exponential moving average of those that are trained.
+
+Several processes train one network when they are started by torchrun: each takes its part of every batch, and the
+gradients are averaged. The first process validates and writes.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -31,8 +34,8 @@ LOG = "log.jsonl"
 class TrainingConfig:
     """How long and how fast; a run is determined by this, the data and the network.
 
-    steps: batches in all. batch: images per step. rate: highest learning rate. warmup: steps until it is
-    reached. report: steps between validations, each followed by a checkpoint. workers: loader processes.
+    steps: batches in all. batch: images per step, over all processes. rate: highest learning rate. warmup: steps
+    until it is reached. report: steps between validations, each followed by a checkpoint. workers: loader processes.
     """
 
     steps: int = 20_000
@@ -58,11 +61,33 @@ class Task:
     notes: dict = field(default_factory=dict)
 
 
+def process() -> int:
+    """The number of this process, 0 when it is alone."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def processes() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def average_gradients(network: nn.Module) -> None:
+    """Make every process's gradients the mean over all processes."""
+    if processes() == 1:
+        return
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    for gradient, mean in zip(gradients, (flat / processes()).split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
 class StepSampler(Sampler):
     """Batches of (index, epoch) keys from step ``start`` on; a function of the seed, so a run can be resumed."""
 
     def __init__(self, length: int, config: TrainingConfig, start: int) -> None:
         self.length, self.config, self.start = length, config, start
+        if config.batch % processes():
+            raise ValueError(f"a batch of {config.batch} cannot be shared by {processes()} processes")
         if length < config.batch:
             raise ValueError(f"a batch of {config.batch} needs at least as many renders, got {length}")
 
@@ -75,7 +100,7 @@ class StepSampler(Sampler):
                 generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
                 order, current = torch.randperm(self.length, generator=generator).tolist(), epoch
             chosen = order[position * self.config.batch : (position + 1) * self.config.batch]
-            yield [(index, epoch) for index in chosen]
+            yield [(index, epoch) for index in chosen[process() :: processes()]]
 
     def __len__(self) -> int:
         return max(0, self.config.steps - self.start)
@@ -196,7 +221,8 @@ def fit(
     loader = DataLoader(
         task.train, batch_sampler=StepSampler(len(task.train), config, start), num_workers=config.workers
     )
-    bar = tqdm(total=config.steps, initial=start, disable=not progress, desc=type(network).__name__, unit="batch")
+    silent = not progress or process() > 0
+    bar = tqdm(total=config.steps, initial=start, disable=silent, desc=type(network).__name__, unit="batch")
     window: list[Tensor] = []
     for step, batch in enumerate(loader, start=start):
         network.train()
@@ -207,6 +233,7 @@ def fit(
             raise ValueError(f"the loss is {loss.item()} at step {step}; lower the rate and resume")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(network)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         if step < config.warmup:  # the first weights are not worth averaging
@@ -215,7 +242,7 @@ def fit(
         window.append(loss.detach())
         bar.update()
         done = step + 1
-        if done % config.report == 0 or done == config.steps:
+        if (done % config.report == 0 or done == config.steps) and process() == 0:
             score = validate(average.module, task, config)
             log.append({"step": done, "loss": torch.stack(window).mean().item(), task.score_name: score})
             window.clear()

@@ -48,7 +48,8 @@ def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.
     array = np.asarray(value)
     if array.dtype.kind != "f":
         array = array.astype(np.float64)
-    if len(array.shape) != len(shape) or any(b is not None and a != b for a, b in zip(array.shape, shape)):
+    same_rank = array.ndim == len(shape)
+    if not same_rank or any(b is not None and a != b for a, b in zip(array.shape, shape, strict=True)):
         wanted = tuple("N" if n is None else n for n in shape)
         raise ValueError(f"Expected {name} of shape {wanted}, got {array.shape}; check the argument's order.")
     return array

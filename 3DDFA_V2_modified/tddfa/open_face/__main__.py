@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--identities", type=int, default=IDENTITIES, help="random people (default %(default)s)")
     parser.add_argument("--expressions", type=int, default=BANK, help="scripted expressions (default %(default)s)")
     parser.add_argument(
-        "--like",
-        type=Path,
-        metavar="FILE",
-        help="keep the signs of this earlier model's components, so that stored coefficients stay valid",
+        "--new-signs",
+        action="store_true",
+        help="let each component's largest entry be positive, instead of keeping the signs of the packaged model",
     )
     options = parser.parse_args(arguments)
     like = None
-    if options.like is not None:
-        with np.load(options.like, allow_pickle=False) as file:
+    packaged = resources.files("tddfa") / "data" / "open_face.npz"
+    if not options.new_signs and packaged.is_file():
+        with resources.as_file(packaged) as path, np.load(path, allow_pickle=False) as file:
             like = {key: file[key] for key in ("cage_shape", "cage_expression")}
     try:
         arrays = build_arrays(identities=options.identities, bank=options.expressions, like=like)

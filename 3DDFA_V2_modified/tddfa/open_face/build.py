@@ -78,9 +78,7 @@ def derived_arrays(
     face, around = operator @ cage_mean, context_operator @ context_mean
     back, closed = close_back(face, triangles)
     together = np.concatenate([face, around])
-    ambient = ambient_occlusion(
-        together, np.concatenate([triangles, context_triangles + len(face)])
-    )
+    ambient = ambient_occlusion(together, np.concatenate([triangles, context_triangles + len(face)]))
     rings, shift, shoulder_triangles = shoulder_rings(around, context_triangles)
     # The context overlaps the rim, so the face alone is a second witness: the darker one counts.
     ambient[: len(face)] = np.minimum(ambient[: len(face)], ambient_occlusion(face, triangles))

@@ -65,7 +65,7 @@ def crop_distance(vertices: np.ndarray) -> np.ndarray:
 
 def _openings(faces: list[list[int]]) -> list[list[int]]:
     """Boundary loops of polygons in face order, longest first."""
-    directed = {(a, b): None for face in faces for a, b in zip(face, face[1:] + face[:1])}
+    directed = {(a, b): None for face in faces for a, b in zip(face, face[1:] + face[:1], strict=True)}
     following = {a: b for a, b in directed if (b, a) not in directed}
     loops, seen = [], set()
     for start in following:
@@ -148,7 +148,7 @@ def _eye_patch(rows: _Rows, head: Head, loop: list[int], part: str) -> list[list
         faces += _ring(outer, inner)
         outer = inner
     tip = rows.add(_on_surface(middle[None], triangles, head.rest), EYE)[0]
-    return faces + [[int(b), int(a), int(tip)] for a, b in zip(outer, np.roll(outer, -1))]
+    return faces + [[int(b), int(a), int(tip)] for a, b in zip(outer, np.roll(outer, -1), strict=True)]
 
 
 def _on_surface(places: np.ndarray, triangles: np.ndarray, vertices: np.ndarray) -> sp.csr_matrix:
@@ -190,7 +190,7 @@ def _mouth_pocket(rows: _Rows, loop: list[int], total: int) -> list[list[int]]:
         faces += _ring(outer, inner)
         outer = inner
     tip = rows.add(middle[:1], MOUTH, np.array([[0.0, 0.0, -POCKET_DEPTH]]))[0]
-    return faces + [[int(b), int(a), int(tip)] for a, b in zip(outer, np.roll(outer, -1))]
+    return faces + [[int(b), int(a), int(tip)] for a, b in zip(outer, np.roll(outer, -1), strict=True)]
 
 
 def build_cage(head: Head) -> Cage:

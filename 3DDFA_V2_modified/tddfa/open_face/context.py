@@ -76,9 +76,7 @@ def shoulder_rings(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_
     angle = np.arctan2(vertices[loop, 2] - centre[2], vertices[loop, 0] - centre[0])
     blocks, shifts = [edge], [np.zeros((size, 3))]
     for share, width, depth, height in RINGS:
-        shape = np.stack(
-            [width * np.cos(angle), np.full(size, height), SHOULDER_DEPTH + depth * np.sin(angle)], axis=1
-        )
+        shape = np.stack([width * np.cos(angle), np.full(size, height), SHOULDER_DEPTH + depth * np.sin(angle)], axis=1)
         blocks.append((1 - share) * edge + share * middle)
         shifts.append(share * (shape - centre))
     faces = []

@@ -83,9 +83,7 @@ class Aligned:
     context_mean: np.ndarray
 
 
-def align(
-    cages: np.ndarray, contexts: np.ndarray, operator: sp.csr_matrix, *, rounds: int = 4
-) -> Aligned:
+def align(cages: np.ndarray, contexts: np.ndarray, operator: sp.csr_matrix, *, rounds: int = 4) -> Aligned:
     """Similarity alignment of (B, V, 3) cages by their fine meshes; (B, C, 3) contexts move along.
 
     The mean keeps the population's mean size; its fine vertices are centred at the origin.

@@ -1,9 +1,9 @@
 """The 68 iBUG landmarks as vertices of the mean face, by rule.
 
 Brows, nose, eyes and mouth are the vertices nearest to named places of the mean face, the right half the left one's
-mirror image. The jaw lies on a smooth curve of the surface. The curve runs from in front of the ear (eye level) down along the mandible to the bottom of the chin, as in the
-300W-LP / 3DDFA annotation. Each point gets a vertex of its own: the nearest vertex slides within its neighbouring
-triangles onto the curve, so the jaw is smooth to the last digit and not only to the mesh's spacing.
+mirror image. The jaw lies on a smooth curve of the surface, from in front of the ear (eye level) down along the
+mandible to the bottom of the chin, as in the 300W-LP / 3DDFA annotation. There the nearest vertex slides within its
+neighbouring triangles onto the curve, so the jaw is smooth to the last digit and not only to the mesh's spacing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LEFT_PLACES = {
     41: (-37.1, 22.9, 19.1), 48: (-23.8, -44.7, 30.0), 49: (-14.5, -36.4, 40.4), 50: (-6.6, -34.4, 43.7),
     58: (-6.5, -55.8, 38.6), 59: (-15.8, -54.4, 34.9), 60: (-20.4, -44.0, 31.8), 61: (-8.2, -43.8, 36.6),
     67: (-8.4, -44.5, 37.1),
-}
+}  # fmt: skip
 """Places (x, y, z) in mm of the points on the viewer's left."""
 
 MIDDLE_PLACES = {
     8: (0.0, -85.3, 23.1), 27: (0.0, 27.1, 34.3), 28: (0.0, 13.0, 39.5), 29: (0.0, -0.5, 47.8),
     30: (0.0, -12.9, 54.9), 33: (0.0, -23.2, 42.5), 51: (0.0, -34.8, 44.8), 57: (0.0, -56.2, 39.3),
     62: (0.0, -44.3, 36.3), 66: (0.0, -44.5, 37.4),
-}
+}  # fmt: skip
 """Places of the points on the midline, the chin (8) among them."""
 
 MIRRORED = {

@@ -105,9 +105,7 @@ def split_quads(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     return np.concatenate([a[:, [0, 1, 2]], a[:, [0, 2, 3]], b[:, [0, 1, 3]], b[:, [1, 2, 3]]])
 
 
-def clip(
-    triangles: np.ndarray, values: np.ndarray, *, snap: float = 0.0
-) -> tuple[sp.csr_matrix, np.ndarray]:
+def clip(triangles: np.ndarray, values: np.ndarray, *, snap: float = 0.0) -> tuple[sp.csr_matrix, np.ndarray]:
     """Keep the part of a triangle mesh where a piecewise linear function is positive.
 
     Args:

@@ -63,9 +63,7 @@ def ambient_occlusion(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray
     polar, turn = np.arccos(1 - 2 * step / DIRECTIONS), 4 * np.pi * step / (1 + 5**0.5)
     seen, possible = np.zeros(len(vertices)), np.zeros(len(vertices))
     indices = np.ascontiguousarray(triangles, dtype=np.int32)
-    for direction in np.stack(
-        [np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], axis=1
-    ):
+    for direction in np.stack([np.cos(turn) * np.sin(polar), np.sin(turn) * np.sin(polar), np.cos(polar)], axis=1):
         right = np.cross(direction, [0.3, 1.0, 0.1])
         right /= np.linalg.norm(right)
         view = vertices @ np.stack([right, np.cross(direction, right), direction], axis=1)

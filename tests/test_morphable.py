@@ -1,0 +1,321 @@
+"""The open face model's layout, landmarks, closed solid and context; the guarded reading of official files."""
+
+from __future__ import annotations
+
+import pickle
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tddfa import geometry, voxelize
+from tddfa.morphable import MorphableModel
+from tddfa.safe_pickle import load_pickle
+from tddfa.topology import boundary_loops, fill_loops, is_watertight, largest_piece
+
+LEFT = [*range(8), *range(17, 22), 31, 32, *range(36, 42), 48, 49, 50, 58, 59, 60, 61, 67]
+RIGHT = [*range(16, 8, -1), *range(26, 21, -1), 35, 34, 45, 44, 43, 42, 47, 46, 54, 53, 52, 56, 55, 64, 63, 65]
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return MorphableModel.open()
+
+
+def random_face(model, seed):
+    rng = np.random.default_rng(seed)
+    return model.reconstruct(model.sample_shape(rng), model.sample_expression(rng))
+
+
+def random_pose(rng):
+    pitch, roll = np.clip(rng.normal(0, 15), -40, 40), np.clip(rng.normal(0, 12), -45, 45)
+    return geometry.rotation_matrix(rng.uniform(-90, 90), pitch, roll)
+
+
+def posed_solid(model, face, rotation):
+    """The closed mesh in crop pixels: the 68 points' box has sqrt(w*h) = 90 and its middle at 95.5."""
+    turned = (face.astype(np.float64) @ rotation.T) * [1, -1, 1]
+    points = model.landmarks(turned)[:, :2]
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = 90 / np.sqrt(np.prod(high - low))
+    centre = np.append((low + high) / 2, 0)
+    return model.close((turned - centre) * scale + [95.5, 95.5, 0])
+
+
+def test_layout_is_bfms(model):
+    n = model.vertex_count
+    assert model.u.shape == (3 * n, 1) and model.w_shp.shape == (3 * n, 40) and model.w_exp.shape == (3 * n, 10)
+    assert model.tri.shape[1] == 3 and model.tri.min() == 0 and model.tri.max() == n - 1
+    assert model.keypoints.shape == (204,)
+    assert {a.dtype for a in (model.u, model.w_shp, model.w_exp)} == {np.dtype(np.float32)}
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=40), rng.normal(size=10)
+    formula = (model.u + (model.w_shp @ a + model.w_exp @ b)[:, None]).reshape(3, -1, order="F").T
+    np.testing.assert_allclose(model.reconstruct(a, b), formula, atol=1e-3)
+    np.testing.assert_array_equal(model.u.ravel()[model.keypoints].reshape(68, 3), model.landmarks(model.mean))
+
+
+def test_file_is_small():
+    assert (resources.files("tddfa") / "data" / "open_face.npz").stat().st_size <= 3_000_000
+
+
+def test_missing_coefficients_are_zero_and_too_many_refused(model):
+    np.testing.assert_array_equal(model.reconstruct(np.zeros(0), np.zeros(3)), model.mean)
+    with pytest.raises(ValueError, match="40 shape"):
+        model.reconstruct(np.zeros(41), np.zeros(10))
+    with pytest.raises(ValueError, match="10 expression"):
+        model.reconstruct(np.zeros(40), np.zeros((10, 1)))
+
+
+def test_mean_face_is_a_face_in_millimetres(model):
+    """Eyes, nose and chin lie where a face has them; x right, y up, z to the viewer."""
+    points = model.landmarks(model.mean)
+    assert points[36, 0] < points[39, 0] < points[42, 0] < points[45, 0]
+    assert points[27, 1] > points[33, 1] > points[51, 1] > points[62, 1] > points[57, 1] > points[8, 1]
+    assert points[:, 2].argmax() == 30
+    assert 80 < points[45, 0] - points[36, 0] < 100  # outer interocular distance of an adult
+    np.testing.assert_allclose(model.mean.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(points[LEFT] * [-1, 1, 1], points[RIGHT], atol=0.5)
+
+
+def test_normals_point_outwards(model):
+    corner = model.mean[model.tri]
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    skin = (model.region[model.tri] == 0).all(axis=1) & (corner.mean(axis=1)[:, 2] > 0)
+    assert ((normal * (corner.mean(axis=1) + [0, 0, 40])).sum(axis=1)[skin] > 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3, 4])
+def test_jaw_is_a_smooth_curve(model, seed):
+    """The prototype's jaw jumped by up to 50 mm in depth from point to point."""
+    points = model.landmarks(model.mean if seed is None else random_face(model, seed))
+    for side in (points[:9], points[16:7:-1]):
+        assert np.abs(np.diff(side, n=2, axis=0)).max() < 12
+        assert np.abs(np.diff(side[:, 2], n=2)).max() < 10
+        assert (np.diff(side[1:, 2]) > 0).all(), "from the ear to the chin the jaw comes forward"
+        assert (np.diff(side[:, 1]) < 0).all()
+        step = np.linalg.norm(np.diff(side, axis=0), axis=1)
+        assert step.max() < 1.6 * step.min()
+    assert np.abs(np.diff(model.mean[model.landmark_vertices[:9], 2], n=2)).max() < 7.5
+
+
+def test_jaw_lies_on_the_mandible(model):
+    points = model.landmarks(model.mean)
+    assert abs(points[0, 1] - points[36, 1]) < 12, "point 0 is at eye level"
+    ear_front = model.mean[(model.region == 5) & (model.mean[:, 0] < 0), 2].max()
+    assert points[0, 2] > ear_front, "point 0 lies before the ear"
+    outline = points[3:6, 0]
+    for x, (_, y, _) in zip(outline, points[3:6], strict=True):
+        near = np.abs(model.mean[:, 1] - y) < 4
+        assert x < 0.85 * model.mean[near, 0].min(), "the jaw's points are at the outline, not on the cheek"
+
+
+def test_one_opening_before_a_watertight_mesh_after(model):
+    assert len(boundary_loops(model.tri)) == 1
+    face = random_face(model, 5)
+    closed, triangles = model.close(face)
+    assert is_watertight(triangles)
+    assert triangles.dtype == np.int32 and closed.dtype == np.float32
+    np.testing.assert_array_equal(closed[: len(face)], face)
+    assert triangles.max() < len(closed)
+    corner = closed[triangles].astype(np.float64)
+    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    assert area.min() > 0
+    volume = np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) / 6
+    assert volume > 6e5, "oriented outwards, and a solid of a face's size (mm^3)"
+
+
+def test_closing_commutes_with_any_affine_map(model):
+    rng = np.random.default_rng(6)
+    matrix, shift = rng.normal(size=(3, 3)), rng.normal(size=3)
+    face = model.mean.astype(np.float64)
+    before, _ = model.close(face)
+    after, _ = model.close(face @ matrix + shift)
+    np.testing.assert_allclose(before @ matrix + shift, after, atol=1e-3)
+    with pytest.raises(ValueError, match="Expected vertices"):
+        model.close(face[:-1])
+
+
+def test_nose_and_front_belong_to_the_solid(model):
+    used = np.zeros(model.vertex_count, bool)
+    used[model.closed_tri[model.closed_tri < model.vertex_count]] = True
+    assert used[model.landmark_vertices[17:]].all()
+    assert used[(model.mean[:, 2] > 10) & (np.abs(model.mean[:, 1]) < 80)].all()
+    assert not used[model.region == 5].any(), "ears are left out of the solid"
+
+
+def test_solids_of_random_poses_fit_into_200_slices(model):
+    """Design, section 3: at least 99.5 % of the solid, and the nose always."""
+    rng = np.random.default_rng(0)
+    inside = total = 0
+    for seed in range(120):
+        mesh, triangles = posed_solid(model, random_face(model, seed), random_pose(rng))
+        kept, offset = voxelize(mesh, triangles, step=3)
+        whole, _ = voxelize(mesh, triangles, step=3, depth=400)
+        inside, total = inside + kept.sum(), total + whole.sum()
+        nearest = mesh[np.unique(triangles), 2].max()
+        assert 2 * nearest + offset < 200
+    assert inside / total >= 0.995
+
+
+def test_solid_is_one_piece_without_holes(model):
+    """The voxeliser keeps the largest component: it must be all of the mesh's volume."""
+    rng = np.random.default_rng(1)
+    for seed in range(20):
+        mesh, triangles = posed_solid(model, random_face(model, seed), random_pose(rng))
+        volume, _ = voxelize(mesh, triangles, depth=400)
+        corner = mesh[triangles]
+        exact = abs(np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2]))) / 6
+        assert volume.sum() / 2 == pytest.approx(exact, rel=0.01)
+
+
+def test_surface_labels_and_coordinates(model):
+    assert model.region_names == ("skin", "lips", "eye", "mouth interior", "eyelid", "ear")
+    assert set(np.unique(model.region)) == set(range(6))
+    assert model.uv.shape == (model.vertex_count, 2) and model.uv.min() >= 0 and model.uv.max() <= 1
+    assert model.ambient.min() >= 0 and model.ambient.max() <= 1
+    assert model.ambient[model.region == 3].mean() < 0.5 < model.ambient[model.region == 0].mean()
+    assert (model.region[model.landmark_vertices[[48, 51, 54, 57, 62, 66]]] == 1).all()
+
+
+def test_context_follows_the_face(model):
+    rng = np.random.default_rng(2)
+    a, b = model.sample_shape(rng), model.sample_expression(rng)
+    around = model.reconstruct_context(a, b)
+    assert around.shape == model.context.mean.shape and model.context_tri.max() == len(around) - 1
+    face = model.reconstruct(a, b)
+    rim = face[boundary_loops(model.tri)[0]]
+    gap = np.linalg.norm(rim[:, None] - around[None], axis=2).min(axis=1)
+    assert gap.max() < 12, "the context reaches the face's rim"
+    assert around[:, 1].max() > face[:, 1].max() and around[:, 1].min() < face[:, 1].min()
+    shoulders = model.reconstruct_shoulders(a, b)
+    assert np.ptp(shoulders[:, 0]) > 300 and model.shoulders.tri.max() == len(shoulders) - 1
+    start = np.linalg.norm(shoulders[:84, None] - around[None], axis=2).min(axis=1)
+    assert start.max() < 1e-3, "the shoulders begin at the neck's edge"
+
+
+def test_samples_are_seeded_and_bounded(model):
+    first, second = (model.sample_shape(np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (40,) and np.abs(first).max() <= 2.5
+    expression = model.sample_expression(np.random.default_rng(3))
+    assert expression.shape == (10,) and (model.expression_bank == expression).all(axis=1).any()
+    neutral = (model.expression_bank == 0).all(axis=1).mean()
+    assert 0.05 < neutral < 0.2
+    spread = np.sqrt((model.expression_bank.astype(np.float64) ** 2).mean(axis=0))
+    np.testing.assert_allclose(spread, 1, atol=0.02)
+
+
+def test_with_components(model):
+    small = model.with_components(shape=12, expression=4)
+    assert small.w_shp.shape[1] == 12 and small.expression_bank.shape[1] == 4
+    a = np.random.default_rng(4).normal(size=12)
+    np.testing.assert_array_equal(small.reconstruct(a, np.zeros(4)), model.reconstruct(a, np.zeros(4)))
+    assert small.reconstruct_context(a, np.zeros(4)).shape == model.context.mean.shape
+
+
+class Hostile:
+    """Would write a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (exec, (f"open({str(self.path)!r}, 'w').close()",))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_hostile_pickle_is_refused_by_name_and_does_not_run(tmp_path, protocol):
+    mark = tmp_path / "ran"
+    file = tmp_path / "model.pkl"
+    file.write_bytes(pickle.dumps({"u": np.zeros(3), "w_shp": Hostile(mark)}, protocol=protocol))
+    with pytest.raises(ValueError, match=r"builtin.*\.exec"):
+        MorphableModel.load(file)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", [b"cos\nsystem\n(S'true'\ntR.", b"cnumpy\nload\n(S'x'\ntR.", b"cnumpy\nmemmap\n."])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match="os.system|posix.system|numpy.load|numpy.memmap"):
+        load_pickle(name)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("module", ["core", "_core"])
+def test_arrays_of_old_and_new_numpy_are_read(protocol, module):
+    content = {"a": np.arange(6.0).reshape(2, 3).T, "b": [np.float32(2.5), (1, "x", b"\xff")], "c": np.ones(2, "i4")}
+    data = pickle.dumps(content, protocol=protocol)
+    if protocol == 0:
+        data = data.replace(b"cnumpy._core.", b"cnumpy." + module.encode() + b".")
+    found = load_pickle(data)
+    np.testing.assert_array_equal(found["a"], content["a"])
+    np.testing.assert_array_equal(found["c"], content["c"])
+    assert found["b"][0] == 2.5 and found["b"][1] == (1, "x", b"\xff")
+
+
+def test_object_arrays_and_damaged_pickles_are_refused():
+    with pytest.raises(ValueError, match="Python objects"):
+        load_pickle(pickle.dumps({"u": np.array([{}, 1], dtype=object)}))
+    with pytest.raises(ValueError, match="damaged"):
+        load_pickle(pickle.dumps(np.arange(100))[:60])
+
+
+def test_wrong_files_are_sentences(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        MorphableModel.load(tmp_path / "none.pkl")
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"u": np.zeros(9)}))
+    with pytest.raises(ValueError, match="w_shp"):
+        MorphableModel.load(tmp_path / "a.pkl")
+    np.savez(tmp_path / "b.npz", u=np.zeros(3))
+    with pytest.raises(ValueError, match="open face model"):
+        MorphableModel.load(tmp_path / "b.npz")
+
+
+def test_official_layout_has_the_same_interface(tmp_path):
+    """A small pickle in the official layout, its triangles apart in tri.pkl and turned inside out."""
+    grid = np.arange(16).reshape(4, 4)
+    quads = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=-1).reshape(-1, 4)
+    tri = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    y, x = np.meshgrid(np.linspace(1, -1, 4), np.linspace(-1, 1, 4), indexing="ij")
+    points = np.stack([x, y, 2 - x**2 - y**2], axis=-1).reshape(-1, 3)
+    content = {
+        "u": points.reshape(-1, 1).astype(np.float32),
+        "w_shp": np.ones((48, 40), np.float32),
+        "w_exp": np.ones((48, 10), np.float32),
+        "keypoints": np.arange(204) % 48,
+    }
+    (tmp_path / "face.pkl").write_bytes(pickle.dumps(content))
+    (tmp_path / "tri.pkl").write_bytes(pickle.dumps(tri.T))
+    model = MorphableModel.load(tmp_path / "face.pkl")
+    assert model.vertex_count == 16 and model.context is None and model.expression_bank is None
+    closed, triangles = model.close(model.mean)
+    assert closed.shape == (17, 3) and is_watertight(triangles)
+    corner = closed[triangles]
+    assert np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) > 0
+    with pytest.raises(ValueError, match="expression bank"):
+        model.sample_expression(np.random.default_rng(0))
+    with pytest.raises(ValueError, match="scalp and neck"):
+        model.reconstruct_context(np.zeros(40), np.zeros(10))
+
+
+def test_official_stand_in(assets):
+    path = assets / "official" / "configs" / "bfm_noneck_v3.standin.pkl"
+    if not path.is_file():
+        pytest.skip("no stand-in of the official model here")
+    model = MorphableModel.load(path)
+    assert model.vertex_count == 38365 and model.w_shp.shape[1] == 40 and model.w_exp.shape[1] == 10
+    closed, triangles = model.close(model.mean)
+    assert is_watertight(triangles)
+    corner = closed[triangles].astype(np.float64) / 1000
+    assert np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) / 6 > 5e5
+
+
+def test_loops_of_a_touching_boundary_are_split():
+    """Two openings that share a vertex are two loops, and filling both closes the mesh."""
+    loops = boundary_loops(np.array([[0, 1, 2], [0, 3, 4]]))
+    assert sorted(len(loop) for loop in loops) == [3, 3]
+    weights, closed = fill_loops(np.array([[0, 1, 2], [0, 3, 4]]), 5)
+    assert weights.shape == (2, 5) and is_watertight(closed)
+    assert len(largest_piece(np.array([[0, 1, 2], [2, 1, 3], [4, 5, 6]]))) == 2
+    assert not is_watertight(np.array([[0, 1, 2], [0, 1, 2]]))
