@@ -13,6 +13,7 @@ import numpy as np
 
 from vrnlib.show import plot_surface, png_bytes, render_views
 from vrnlib.surface import Surface
+from vrnlib.synthetic import Sample, render_pair
 
 
 def picture(content: Any, *, alt: str):
@@ -35,6 +36,15 @@ def picture(content: Any, *, alt: str):
         plt.close(content)
         data = buffer.getvalue()
     return Image(data=data, format="png", alt=alt)
+
+
+def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:
+    """The first rendered face of a stream that is turned by less than `limit` degrees about every axis."""
+    for index in range(1000):
+        sample = render_pair(seed, index)
+        if np.abs(sample.pose).max() < limit:
+            return sample
+    raise ValueError(f"Expected a frontal face among the first 1000 of stream {seed}, found none; raise the limit.")
 
 
 def view(surface: Surface, *, alt: str, size: int = 240) -> None:

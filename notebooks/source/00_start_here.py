@@ -26,7 +26,7 @@
 # %% tags=["setup", "view-3d"]
 from skimage.data import astronaut
 
-from vrnlib.notebook import picture, view
+from vrnlib.notebook import frontal_sample, picture, view
 from vrnlib.reconstruct import reconstruct
 
 face = reconstruct(astronaut())[0]
@@ -47,7 +47,6 @@ import numpy as np
 
 from vrnlib.checks.start import check_nose_tip, check_slice_of_depth, check_volume_from_paper_order
 from vrnlib.show import draw_landmarks, picture_grid
-from vrnlib.synthetic import render_pair
 
 photo = draw_landmarks(face.photo, face.landmarks)[:450, 20:470]
 photo = photo[::2, ::2][:192, :192]
@@ -103,7 +102,7 @@ def nose_tip(landmarks: np.ndarray) -> int:
 
 # %% check="nose_tip"
 check_nose_tip(nose_tip)
-sample = render_pair(7, 4)  # a rendered face that looks at us
+sample = frontal_sample(7)  # a rendered face that looks at us
 print("nearest landmark:", nose_tip(sample.landmarks), "- in iBUG's order 30 is the tip of the nose")
 assert nose_tip(sample.landmarks) in (30, 33)
 

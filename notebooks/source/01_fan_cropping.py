@@ -37,7 +37,7 @@ from skimage.data import astronaut
 from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_decode_heatmap, check_to_photo
 from vrnlib.crop import crop_face, warp_similarity
 from vrnlib.landmarks import detect
-from vrnlib.notebook import picture
+from vrnlib.notebook import frontal_sample, picture
 from vrnlib.show import draw_landmarks, picture_grid
 from vrnlib.synthetic import render_pair
 
@@ -278,16 +278,16 @@ picture(both, alt="Left the crop, right the same crop shrunken inside white marg
 # trained VRN predict both. IoU is the overlap with the true solid: 1 is perfect.
 
 # %%
-from vrnlib.evaluation import predict
 from vrnlib.metrics import iou
 from vrnlib.network import load_network
+from vrnlib.reconstruct import predict_volume
 
-network, sample = load_network("vrn_open"), render_pair(7, 4)
+network, sample = load_network("vrn_open"), frontal_sample(7)
 factor = size / 90
 shrink = np.array([[factor, 0, 95.5 * (1 - factor)], [0, factor, 95.5 * (1 - factor)]])
 small = cv2.warpAffine(sample.image, shrink, (192, 192), borderValue=(255, 255, 255))
-right = iou(predict(network, sample.image), sample.volume())
-wrong = iou(predict(network, small), sample.volume())
+right = iou(predict_volume(network, sample.image), sample.volume())
+wrong = iou(predict_volume(network, small), sample.volume())
 print(f"IoU with the right crop {right:.1f}, with the wrong margin {wrong:.1f}")
 assert right > wrong + 0.15
 

@@ -34,7 +34,7 @@ from tddfa.voxelizer import open_edges
 
 from vrnlib.checks.targets import check_compose_pose, check_fill_columns, check_to_image_axes
 from vrnlib.metrics import iou
-from vrnlib.notebook import picture, view
+from vrnlib.notebook import frontal_sample, picture, view
 from vrnlib.show import picture_grid, render_views
 from vrnlib.surface import Surface, color_surface, extract_surface
 from vrnlib.synthetic import render_pair, rotation
@@ -245,7 +245,7 @@ assert iou(yours, volume) > 0.95
 # from the picture in front of it.
 
 # %%
-sample = render_pair(7, 4)
+sample = frontal_sample(7)
 surface = color_surface(extract_surface(sample.volume().astype(np.float32)), sample.image)
 print(f"{len(surface.vertices):,} vertices")
 

@@ -35,8 +35,7 @@ from torch import Tensor, nn
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual, check_voxel_probabilities
 from vrnlib.metrics import iou
 from vrnlib.network import VRN, Hourglass, VRNConfig, count_parameters
-from vrnlib.notebook import picture
-from vrnlib.synthetic import render_pair
+from vrnlib.notebook import frontal_sample, picture
 
 # %% [markdown]
 # ## 1 · The way of a picture
@@ -242,7 +241,7 @@ check_voxel_probabilities(voxel_probabilities)
 # the solid, −8 outside. The slices of a column share a sum of 1, so a thick column must be thin, or nothing.
 
 # %%
-solid = render_pair(7, 4).volume()
+solid = frontal_sample(7).volume()
 logits = torch.from_numpy(np.where(solid, 8.0, -8.0).astype(np.float32))[None]
 sigmoid = voxel_probabilities(logits)[0].numpy()
 softmax = torch.softmax(logits, dim=1)[0].numpy()
