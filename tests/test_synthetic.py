@@ -188,3 +188,7 @@ def test_a_model_without_a_head_is_refused(renderer):
 def test_sheet_needs_a_row():
     with pytest.raises(ValueError, match="expected at least one row"):
         contact_sheet(0, 0, 3)
+
+
+def test_a_hat_whose_rim_rounds_below_the_horizon_is_drawn():
+    assert render_pair(1, 519, canvas=256).image.shape == (256, 256, 3)

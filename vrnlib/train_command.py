@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=int, default=4, choices=[1, 4], help="VRN: 1 = loss at every voxel")
     parser.add_argument("--features", type=int, default=None, help="channels of the hourglasses")
     parser.add_argument("--reference", action="store_true", help="VRN: the released network's size")
-    parser.add_argument("--rotation", type=float, default=45.0, help="VRN: augmentation, degrees")
+    paper = Augmentation()
+    parser.add_argument("--rotation", type=float, default=paper.rotation, help="VRN: augmentation, degrees")
+    parser.add_argument("--translation", type=float, default=paper.translation, help="VRN: augmentation, pixels")
+    parser.add_argument("--scale", type=float, nargs=2, default=paper.scale, help="VRN: augmentation, factors")
     parser.add_argument("--init", type=Path, default=None, help="start from these weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     held_out = RenderedFaces(args.cache, seed=VALIDATION_SEED, count=args.held_out)
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("func", "command")}
     if args.network == "vrn":
-        augmentation = Augmentation(rotation=args.rotation)
+        augmentation = Augmentation(rotation=args.rotation, translation=args.translation, scale=tuple(args.scale))
         task = vrn_task(
             start_vrn(args),
             VolumePairs(train, augmentation=augmentation, seed=args.seed, step=args.step, size=args.size),

@@ -89,7 +89,7 @@ def hat(skull: Skull, rng: np.random.Generator) -> list[Part]:
     t = np.linspace(0, 1, 9)[:, None]
     e = base + (np.pi / 2 - base) * t
     power = rng.uniform(0.7, 1.0)
-    flat = np.cos(e) ** power
+    flat = np.maximum(np.cos(e), 0) ** power  # the cosine of a right angle may round below 0
     dome = np.stack([radii[0] * flat * np.sin(phi), radii[1] * np.sin(e), radii[2] * flat * front], -1) + skull.centre
     colour = np.repeat(tone[None], dome.shape[0] * dome.shape[1], 0).reshape(*dome.shape)
     if rng.random() < 0.4:

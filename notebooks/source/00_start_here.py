@@ -72,19 +72,20 @@ print(f"√(width · height) of the landmarks' box: {np.sqrt(width * height):.1f
 assert abs(np.sqrt(width * height) - 90) < 0.5
 
 # %% [markdown]
-# Let us draw it. The arrows start at the crop's first pixel; the third axis comes out of the screen, towards you.
+# Let us draw it. The arrows start at the centre of the crop's first pixel, (0, 0); the third axis comes out of the screen, towards you.
 
 # %%
 import matplotlib.pyplot as plt
 
-figure, axis = plt.subplots(figsize=(3.4, 3.4), layout="constrained")
-axis.imshow(face.crop.image)
-for (dx, dy), name in [((60, 0), "x"), ((0, 60), "y")]:
-    axis.annotate("", xy=(6 + dx, 6 + dy), xytext=(6, 6), arrowprops={"arrowstyle": "->", "color": "red", "lw": 2})
-    axis.text(10 + dx, 12 + dy, name, color="red", fontsize=14)
-axis.plot(6, 6, "o", color="red", ms=10, mfc="none", mew=2)
-axis.plot(6, 6, ".", color="red")
-axis.text(14, 24, "z, towards you", color="red", fontsize=10)
+figure, axis = plt.subplots(figsize=(4, 4), layout="constrained")
+axis.imshow(face.crop.image // 2 + 127)
+for tip, name in [((70, 0), "x"), ((0, 70), "y")]:
+    axis.annotate("", xy=tip, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": "navy", "lw": 3})
+    axis.text(tip[0] + 6, tip[1] + 10, name, color="navy", fontsize=16, weight="bold")
+axis.plot(0, 0, "o", color="navy", ms=14, mfc="white", mew=2)
+axis.plot(0, 0, ".", color="navy")
+axis.text(12, 20, "z, towards you", color="navy", fontsize=12)
+axis.set(xlim=(-12, 191), ylim=(191, -12))
 picture(figure, alt="The crop with its axes: x to the right, y down, z as a dot in a circle towards the reader.")
 
 # %% [markdown]

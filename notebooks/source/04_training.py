@@ -202,8 +202,8 @@ print(f"your step and PyTorch's agree; the weights moved by {moved[0]:.2f} and {
 # %% [markdown]
 # ## 5 · A tiny VRN learns
 #
-# A network of a few thousand weights, 20 faces, crops of 128 pixels, a minute at most. The curve grows while it
-# trains. It will not reconstruct your face; it shows that the parts fit.
+# A network of 38 thousand weights, 20 faces, crops of 128 pixels, less than a minute. The curve grows while it trains.
+# It soon knows where heads are; telling faces apart takes longer (section 6).
 
 # %%
 config = VRNConfig(stem=8, features=24, hourglasses=1, depth=3, residuals=1)
@@ -222,14 +222,15 @@ def live(log: list[dict]) -> None:
     display(picture(plot_log(log), alt="Loss and held-out IoU of the tiny training, over its steps."))
 
 
-schedule = TrainingConfig(steps=60, batch=4, rate=3e-3, warmup=5, report=15, workers=0, averaging=0.9)
+schedule = TrainingConfig(steps=60, batch=4, rate=1e-2, warmup=5, report=10, workers=0, averaging=0.9)
 runs = tempfile.TemporaryDirectory()
 trained = training.fit(task, schedule, runs.name, progress=False, on_report=live)
 
 # %%
 log = read_header(Path(runs.name, "network.safetensors"))["notes"]["log"]
 print("the loss fell by more than a third:", log[-1]["loss"] < 0.66 * log[0]["loss"])
-assert log[-1]["loss"] < 0.66 * log[0]["loss"]
+print("held-out IoU above 0.3:", log[-1]["held_out_iou"] > 0.3)
+assert log[-1]["loss"] < 0.66 * log[0]["loss"] and log[-1]["held_out_iou"] > 0.3
 
 # %% [markdown]
 # ## 6 · The real run
