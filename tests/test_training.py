@@ -159,3 +159,27 @@ def test_fan_task_runs_and_the_log_can_be_drawn(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     figure = plot_log(log)
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "held out error percent"]
+
+
+def train_as_one_of_two(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    network = task().network
+    fit(vrn_task(network, Balls(32), Balls(4), step=4, notes={}), config(steps=6, report=6), folder, progress=False)
+    torch.save([parameter.detach() for parameter in network.parameters()], f"{folder}/weights_{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_train_one_network(tmp_path):
+    torch.multiprocessing.spawn(train_as_one_of_two, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"weights_{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)), "the processes drifted apart"
+    untrained = [parameter.detach() for parameter in task().network.parameters()]
+    assert not torch.equal(first[0], untrained[0])
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1, "only the first process reports"
+
+
+def test_a_batch_that_two_processes_cannot_share_is_a_sentence(monkeypatch):
+    monkeypatch.setattr("vrnlib.training.processes", lambda: 2)
+    with pytest.raises(ValueError, match="cannot be shared by 2 processes"):
+        StepSampler(32, config(batch=7), 0)

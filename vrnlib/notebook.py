@@ -7,6 +7,7 @@ runs no code; its alt text describes it to whoever cannot see it.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,23 @@ from vrnlib.surface import Surface
 from vrnlib.synthetic import Sample, render_pair
 
 
-def picture(content: Any, *, alt: str):
+@dataclass(frozen=True)
+class Picture:
+    """The bytes of a PNG file and a sentence about it. Where a page shows no pictures, it shows the sentence."""
+
+    data: bytes
+    alt: str
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        return {"image/png": self.data, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+def picture(content: Any, *, alt: str) -> Picture:
     """A picture to end a cell with.
 
     content: (H, W, 3) uint8 RGB, or a matplotlib figure, which is closed so that it appears once.
     alt: one sentence about what is to be seen. Raises ValueError when it is missing or short.
     """
-    from IPython.display import Image
-
     if len(alt.strip()) <= 20:
         raise ValueError(f"Expected a sentence that describes the picture, got {alt!r}; write what is to be seen.")
     if isinstance(content, np.ndarray):
@@ -35,7 +45,7 @@ def picture(content: Any, *, alt: str):
         content.savefig(buffer, format="png", dpi=72, metadata={"Software": None})
         plt.close(content)
         data = buffer.getvalue()
-    return Image(data=data, format="png", alt=alt)
+    return Picture(data, alt)
 
 
 def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:

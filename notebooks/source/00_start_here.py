@@ -72,7 +72,8 @@ print(f"√(width · height) of the landmarks' box: {np.sqrt(width * height):.1f
 assert abs(np.sqrt(width * height) - 90) < 0.5
 
 # %% [markdown]
-# Let us draw it. The arrows start at the centre of the crop's first pixel, (0, 0); the third axis comes out of the screen, towards you.
+# Let us draw it. The arrows start at the centre of the crop's first pixel, (0, 0); the third axis comes out of the
+# screen, towards you.
 
 # %%
 import matplotlib.pyplot as plt
