@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import skimage
 
+from vrnlib.images import read_photo
+
 PICTURES = (
     "coffee.png", "chelsea.png", "camera.png", "clock_motion.png", "gravel.png", "brick.png", "grass.png",
     "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg", "coins.png", "hubble_deep_field.jpg", "moon.png",
@@ -23,12 +25,12 @@ def pictures() -> tuple[np.ndarray, ...]:
     """The background pictures that this scikit-image has, uint8 RGB, at most 640 pixels long."""
     folder, out = Path(skimage.__file__).parent / "data", []
     for name in PICTURES:
-        picture = cv2.imread(str(folder / name)) if (folder / name).exists() else None
-        if picture is not None:
+        if (folder / name).exists():
+            picture = read_photo(folder / name)
             k = 640 / max(picture.shape[:2])
             if k < 1:
                 picture = cv2.resize(picture, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
-            out.append(np.ascontiguousarray(picture[..., ::-1]))
+            out.append(picture)
     return tuple(out)
 
 

@@ -46,8 +46,6 @@ if importlib.util.find_spec("vrnlib") is None:
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = 'raise NotImplementedError("your turn")'
 WIDGET = "application/vnd.jupyter.widget-view+json"
-#: Lines that C libraries write past Python; whether a kernel sees them depends on how it was started.
-C_LIBRARY = re.compile(r"libpng warning: ")
 NUMBERS = ("minutes_cpu", "minutes_t4", "memory_gb", "download_mb")
 
 
@@ -246,10 +244,6 @@ def tidy(notebook: NotebookNode) -> None:
         for output in cell.outputs:
             if output.output_type in ("display_data", "execute_result") and WIDGET in output.data:
                 continue
-            if output.output_type == "stream" and output.name == "stderr":
-                output.text = "".join(line for line in output.text.splitlines(True) if not C_LIBRARY.match(line))
-                if not output.text:
-                    continue
             kept.append(output)
         cell.outputs = kept
 

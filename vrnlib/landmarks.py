@@ -70,7 +70,7 @@ def detect(
     fan: Any = None,
     finder: Finder | None = None,
     points: Any = None,
-    min_score: float = 0.2,
+    min_score: float = 0.35,
     face_detector: str = "sfd",
 ) -> list[Landmarks]:
     """The 68 landmarks of every face in a photo, the largest face first; an empty list when there is none.
