@@ -18,7 +18,7 @@ from .parts import CLOTH, HEAD, STRAND, Part, Skull
 from .shading import PixelPainter, light_vertices, random_lighting
 from .wardrobe import clothes, glasses, hat, hood, neck, teeth
 
-SUPERSAMPLING = 1.5
+SUPERSAMPLING = 1.25
 THICKNESS = {"bald": 0, "buzz": 1, "short": 4, "side": 5, "medium": 6, "long": 5, "tied": 3, "curly": 10}
 """Hair styles' height over the scalp, mm."""
 
