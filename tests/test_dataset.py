@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from vrnlib.crop import transform_points
+from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.dataset import (
     CANVAS,
-    CROP,
     MIRRORED,
     Augmentation,
     LandmarkPairs,
@@ -52,11 +51,11 @@ def test_colour_gains_are_per_channel():
 
 def test_a_dot_in_the_picture_moves_with_the_mesh(faces):
     faces.images[1] = 0
-    inset = (CANVAS - CROP) // 2
+    inset = (CANVAS - CROP_SIZE) // 2
     faces.images[1, 70 + inset, 120 + inset] = 255  # crop pixel x=120, y=70
     matrix = Augmentation().similarity(np.random.default_rng(4))
     picture = faces.crop(1, matrix)[..., 0].astype(float)
-    y, x = np.mgrid[:CROP, :CROP]
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE]
     found = np.array([(picture * x).sum(), (picture * y).sum()]) / picture.sum()
     expected = transform_points(np.array([[120.0, 70.0, 5.0]]), matrix)[0]
     assert np.abs(found - expected[:2]).max() < 0.5
@@ -69,7 +68,7 @@ def test_target_covers_the_landmarks_of_the_same_augmentation(faces):
         image, solid = pairs[0, epoch]
         matrix = Augmentation().similarity(np.random.default_rng([3, epoch, 0]))
         x, y, _ = transform_points(np.asarray(faces.landmarks[0]), matrix)[[30, 33, 51]].T  # nose tip … upper lip
-        assert image.shape == (3, CROP, CROP) and solid.shape == (200, CROP, CROP)
+        assert image.shape == (3, CROP_SIZE, CROP_SIZE) and solid.shape == (200, CROP_SIZE, CROP_SIZE)
         assert solid.any(0)[np.round(y).astype(int), np.round(x).astype(int)].all()
 
 

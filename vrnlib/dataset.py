@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tddfa.voxelizer import voxelize
-from vrnlib.crop import transform_points
+from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.synthetic import FaceRenderer, render_pair
 
-CROP = 192
 CANVAS = 256
+TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500  # streams of faces that never mix
 SUBPIXEL = 64  # the cache keeps vertices in 1/64 pixel
 
 # where each landmark goes in a mirrored face
@@ -49,7 +49,7 @@ class Augmentation:
     def none(cls) -> Augmentation:
         return cls(rotation=0.0, translation=0.0, scale=(1.0, 1.0), flip=0.0, colour=(1.0, 1.0))
 
-    def similarity(self, rng: np.random.Generator, *, size: int = CROP) -> NDArray[np.float64]:
+    def similarity(self, rng: np.random.Generator, *, size: int = CROP_SIZE) -> NDArray[np.float64]:
         """A random (2, 3) matrix, crop pixels → crop pixels, about the crop's middle; maybe mirrored."""
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
         scale = rng.uniform(*self.scale)
@@ -99,15 +99,15 @@ class RenderedFaces:
         if self.ready[index]:
             return
         sample = render_pair(self.seed, index, model=self.renderer, canvas=CANVAS)
-        offset = np.float32([(CANVAS - CROP) / 2, (CANVAS - CROP) / 2, 0])
+        offset = np.float32([(CANVAS - CROP_SIZE) / 2, (CANVAS - CROP_SIZE) / 2, 0])
         self.images[index] = sample.image
         self.vertices[index] = np.clip(np.round((sample.vertices - offset) * SUBPIXEL), -32768, 32767)
         self.landmarks[index] = sample.landmarks - offset
         self.ready[index] = 1
 
-    def crop(self, index: int, matrix: NDArray, *, size: int = CROP) -> NDArray[np.uint8]:
+    def crop(self, index: int, matrix: NDArray, *, size: int = CROP_SIZE) -> NDArray[np.uint8]:
         """Pair ``index``'s image, moved by a (2, 3) matrix from crop pixels to pixels of a size × size result."""
-        inset = (CANVAS - CROP) / 2
+        inset = (CANVAS - CROP_SIZE) / 2
         matrix = matrix.copy()
         matrix[:, 2] -= matrix[:, :2] @ [inset, inset]
         image = self.images[index]
@@ -130,7 +130,7 @@ class VolumePairs(Dataset):
     """
 
     def __init__(
-        self, faces: RenderedFaces, *, augmentation: Augmentation, seed: int, step: int = 4, size: int = CROP
+        self, faces: RenderedFaces, *, augmentation: Augmentation, seed: int, step: int = 4, size: int = CROP_SIZE
     ) -> None:
         self.faces, self.augmentation, self.seed = faces, augmentation, seed
         self.step, self.size = step, size
@@ -143,7 +143,7 @@ class VolumePairs(Dataset):
         self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix = self.augmentation.similarity(rng)
-        reduce = self.size / CROP  # the middle of both pictures is the same point
+        reduce = self.size / CROP_SIZE  # the middle of both pictures is the same point
         to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
         picture = to_size @ np.vstack([matrix, [0, 0, 1]])
         image = self.augmentation.recolour(self.faces.crop(index, picture, size=self.size), rng)

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from vrnlib.dataset import TEST_SEED, TRAIN_SEED
 from vrnlib.metrics import iou
 from vrnlib.network import VRN, load_network
 from vrnlib.reconstruct import predict_volume
 from vrnlib.synthetic import FaceRenderer, render_pair
-
-TEST_SEED = 500  # no training or validation uses this stream
-TRAIN_SEED = 1
 
 
 def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_]:

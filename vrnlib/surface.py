@@ -14,10 +14,10 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
+from tddfa.voxelizer import SLICES_PER_PIXEL
 from vrnlib.crop import transform_points
 
-#: Slices per pixel of depth, and the slice that lies at z = 0 when the solid is centred in depth.
-SLICES_PER_PIXEL = 2.0
+#: The slice that lies at z = 0 when the solid is centred in depth.
 MIDDLE_SLICE = 99.5
 
 

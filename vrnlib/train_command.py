@@ -10,11 +10,9 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from vrnlib.dataset import Augmentation, LandmarkPairs, RenderedFaces, VolumePairs
+from vrnlib.dataset import TRAIN_SEED, VALIDATION_SEED, Augmentation, LandmarkPairs, RenderedFaces, VolumePairs
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig, load_network
 from vrnlib.training import TrainingConfig, fan_task, fit, vrn_task
-
-TRAIN_SEED, VALIDATION_SEED = 1, 2  # streams of faces; the test figures use seeds of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
