@@ -182,14 +182,14 @@ def test_surface_labels_and_coordinates(model):
 def test_context_follows_the_face(model):
     rng = np.random.default_rng(2)
     a, b = model.sample_shape(rng), model.sample_expression(rng)
-    around = model.reconstruct_context(a, b)
-    assert around.shape == model.context.mean.shape and model.context_tri.max() == len(around) - 1
+    around = model.context.reconstruct(a, b)
+    assert around.shape == model.context.mean.shape and model.context.tri.max() == len(around) - 1
     face = model.reconstruct(a, b)
     rim = face[boundary_loops(model.tri)[0]]
     gap = np.linalg.norm(rim[:, None] - around[None], axis=2).min(axis=1)
     assert gap.max() < 12, "the context reaches the face's rim"
     assert around[:, 1].max() > face[:, 1].max() and around[:, 1].min() < face[:, 1].min()
-    shoulders = model.reconstruct_shoulders(a, b)
+    shoulders = model.shoulders.reconstruct(a, b)
     assert np.ptp(shoulders[:, 0]) > 300 and model.shoulders.tri.max() == len(shoulders) - 1
     start = np.linalg.norm(shoulders[:84, None] - around[None], axis=2).min(axis=1)
     assert start.max() < 1e-3, "the shoulders begin at the neck's edge"
@@ -212,7 +212,7 @@ def test_with_components(model):
     assert small.w_shp.shape[1] == 12 and small.expression_bank.shape[1] == 4
     a = np.random.default_rng(4).normal(size=12)
     np.testing.assert_array_equal(small.reconstruct(a, np.zeros(4)), model.reconstruct(a, np.zeros(4)))
-    assert small.reconstruct_context(a, np.zeros(4)).shape == model.context.mean.shape
+    assert small.context.reconstruct(a, np.zeros(4)).shape == model.context.mean.shape
 
 
 class Hostile:
@@ -295,8 +295,6 @@ def test_official_layout_has_the_same_interface(tmp_path):
     assert np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) > 0
     with pytest.raises(ValueError, match="expression bank"):
         model.sample_expression(np.random.default_rng(0))
-    with pytest.raises(ValueError, match="scalp and neck"):
-        model.reconstruct_context(np.zeros(40), np.zeros(10))
 
 
 def test_official_stand_in(assets):

@@ -178,7 +178,7 @@ def test_wrong_arguments_are_named_in_a_sentence(arguments, options, renderer):
 
 def test_a_model_without_a_head_is_refused(renderer):
     class Bare:
-        context_tri = None
+        context = None
         region = renderer.model.region
 
     with pytest.raises(ValueError, match="expected a face model with scalp"):

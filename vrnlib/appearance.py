@@ -140,17 +140,17 @@ class HeadMaps:
     FIELDS = 10
 
     def __init__(self, model) -> None:
-        if getattr(model, "context_tri", None) is None or getattr(model, "region", None) is None:
+        if getattr(model, "context", None) is None or getattr(model, "region", None) is None:
             raise ValueError(
                 "expected a face model with scalp, neck and region labels, got one without; use MorphableModel.open()")
         zero = np.zeros(model.w_shp.shape[1], np.float32), np.zeros(model.w_exp.shape[1], np.float32)
-        face, context = model.reconstruct(*zero), model.reconstruct_context(*zero)
+        face, context = model.reconstruct(*zero), model.context.reconstruct(*zero)
         self.faces = len(face)
         mean = np.concatenate([face, context]).astype(np.float32)
         points = model.landmarks(face)
         shift = NOSE_TIP - points[30]
         self.mean, self.points = mean + shift, points + shift
-        self.triangles = np.concatenate([model.tri, model.context_tri + self.faces]).astype(np.int32)
+        self.triangles = np.concatenate([model.tri, model.context.tri + self.faces]).astype(np.int32)
         self.normal = raster.vertex_normals(self.mean, self.triangles, axes="model")
         names = [str(n) for n in model.region_names]
         region = np.asarray(model.region)

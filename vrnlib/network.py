@@ -268,6 +268,7 @@ def save_network(path: str | Path, network: VRN | FAN, *, notes: dict | None = N
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         save_file(tensors, temporary, metadata={"vrn": json.dumps(header, sort_keys=True)})
+        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

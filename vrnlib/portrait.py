@@ -60,7 +60,7 @@ class Portrait:
             margin: canvas px before the crop's first.
         """
         look, maps = random_look(rng), self.maps
-        head = np.concatenate([face, self.model.reconstruct_context(shape, expression)]) + self.offset
+        head = np.concatenate([face, self.model.context.reconstruct(shape, expression)]) + self.offset
         head, scalp, parts, lenses = self._dress(head, shape, look, camera, rng)
         n, k = len(head), np.float32(SUPERSAMPLING)
         counts = [len(p.vertices) for p in parts]

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from .topology import boundary_loops, check_triangles
 
-__all__ = ["Context", "expand", "fields_from_official", "fields_from_open_file", "sparse_from"]
+__all__ = ["Context", "combine", "expand", "fields_from_official", "fields_from_open_file", "sparse_from"]
 
 REGION_NAMES = ("skin", "lips", "eye", "mouth interior", "eyelid", "ear")
 """Names of the region labels 0 to 5 of the open model."""
@@ -45,6 +45,25 @@ class Context:
     def mean(self) -> np.ndarray:
         """Vertices (Nc, 3) of the mean head in mm."""
         return self.u.reshape(-1, 3)
+
+    def reconstruct(self, shape: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """Vertices (Nc, 3) float32 for the face's coefficients; as ``MorphableModel.reconstruct``."""
+        return combine(self.u, self.w_shp, self.w_exp, shape, expression)
+
+
+def combine(
+    u: np.ndarray, w_shp: np.ndarray, w_exp: np.ndarray, shape: np.ndarray, expression: np.ndarray
+) -> np.ndarray:
+    """Mean plus weighted components as (N, 3) float32."""
+    total = u[:, 0].copy()
+    for label, basis, given in (("shape", w_shp, shape), ("expression", w_exp, expression)):
+        given = np.asarray(given, dtype=np.float32)
+        if given.ndim != 1 or len(given) > basis.shape[1]:
+            raise ValueError(
+                f"Expected up to {basis.shape[1]} {label} coefficients in one row, got shape {given.shape}."
+            )
+        total += basis[:, : len(given)] @ given
+    return total.reshape(-1, 3)
 
 
 def sparse_from(arrays: dict[str, np.ndarray], prefix: str, columns: int) -> sp.csr_matrix:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .model_files import Context, fields_from_official, fields_from_open_file
+from .model_files import Context, combine, fields_from_official, fields_from_open_file
 from .safe_pickle import load_pickle
 from .topology import fill_loops
 
@@ -104,32 +104,7 @@ class MorphableModel:
         Raises:
             ValueError: not one-dimensional, or more coefficients than components.
         """
-        return _combine(self.u, self.w_shp, self.w_exp, shape, expression)
-
-    def reconstruct_context(self, shape: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """Vertices (Nc, 3) float32 of scalp and neck for the same coefficients.
-
-        Raises:
-            ValueError: the model has no context (BFM), or wrong coefficients.
-        """
-        if self.context is None:
-            raise ValueError(f"Expected a model with scalp and neck, {self.name} has none; use the open model.")
-        return _combine(self.context.u, self.context.w_shp, self.context.w_exp, shape, expression)
-
-    def reconstruct_shoulders(self, shape: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """Vertices (Ns, 3) float32 of the shoulders (triangles: ``shoulders.tri``) for the same coefficients.
-
-        Raises:
-            ValueError: the model has no shoulders (BFM), or wrong coefficients.
-        """
-        if self.shoulders is None:
-            raise ValueError(f"Expected a model with shoulders, {self.name} has none; use the open model.")
-        return _combine(self.shoulders.u, self.shoulders.w_shp, self.shoulders.w_exp, shape, expression)
-
-    @property
-    def context_tri(self) -> np.ndarray | None:
-        """Triangles (Mc, 3) of the context, or None."""
-        return None if self.context is None else self.context.tri
+        return combine(self.u, self.w_shp, self.w_exp, shape, expression)
 
     def landmarks(self, vertices: np.ndarray) -> np.ndarray:
         """The 68 landmark rows (68, 3) of (N, 3) vertices in any frame; closed (N + B, 3) vertices are fine."""
@@ -199,18 +174,3 @@ class MorphableModel:
             context=around[0],
             shoulders=around[1],
         )
-
-
-def _combine(
-    u: np.ndarray, w_shp: np.ndarray, w_exp: np.ndarray, shape: np.ndarray, expression: np.ndarray
-) -> np.ndarray:
-    """Mean plus weighted components as (N, 3) float32."""
-    total = u[:, 0].copy()
-    for label, basis, given in (("shape", w_shp, shape), ("expression", w_exp, expression)):
-        given = np.asarray(given, dtype=np.float32)
-        if given.ndim != 1 or len(given) > basis.shape[1]:
-            raise ValueError(
-                f"Expected up to {basis.shape[1]} {label} coefficients in one row, got shape {given.shape}."
-            )
-        total += basis[:, : len(given)] @ given
-    return total.reshape(-1, 3)
