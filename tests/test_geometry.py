@@ -134,3 +134,9 @@ def test_same_faces_as_the_original(standin, reference, name):
         for ours, theirs in ((found, dense[i].T), (standin.landmarks(found), sparse[i].T)):
             ours = ours - [0, 0, ours[:, 2].min()]
             np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+def test_near_a_profile_the_original_prints_ninety_degrees():
+    for yaw, expected in ((-85, (85, 5)), (-88, (90, 0)), (88, (-90, 0))):
+        found = geometry.official_angles(geometry.rotation_matrix(yaw, 0, 5))
+        np.testing.assert_allclose(found[::2], expected, atol=1e-6)

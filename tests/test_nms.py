@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tddfa import nms
+from tddfa import nms, soft_nms
 from tddfa import reference as numpy_twin
 
 
@@ -28,6 +28,35 @@ def test_equals_the_originals_lists(reference):
     for name in names:
         _, count, threshold = name.split("_")
         assert nms(cases[f"in_{count}"], float(threshold)) == cases[name].tolist(), name
+
+
+@pytest.mark.parametrize(("number", "method"), [(0, "hard"), (1, "linear"), (2, "gaussian")])
+def test_soft_nms_equals_the_originals_boxes(reference, number, method):
+    cases = np.load(reference / "nms_cases.npz")
+    for count in (1, 2, 10, 200, 2000):
+        kept = int(cases[f"softn_{count}_{number}"])
+        given = cases[f"in_{count}"].copy()
+        np.testing.assert_array_equal(soft_nms(given, method=method), cases[f"soft_{count}_{number}"][:kept])
+        np.testing.assert_array_equal(given, cases[f"in_{count}"])
+
+
+def test_hard_soft_nms_keeps_what_nms_keeps():
+    boxes = random_boxes(300, seed=5)
+    np.testing.assert_array_equal(soft_nms(boxes, threshold=0.4), boxes[nms(boxes, 0.4)])
+
+
+def test_soft_nms_by_hand():
+    """The second box shares half of its pixels with the first: IoU 50 / 100. The third is far away."""
+    boxes = np.array([[0, 0, 9, 4, 0.8], [0, 0, 9, 9, 0.9], [50, 50, 59, 59, 0.5]], np.float32)
+    linear = soft_nms(boxes, method="linear")
+    np.testing.assert_allclose(linear[:, 4], [0.9, 0.5, 0.8 * 0.5], rtol=1e-6)
+    gaussian = soft_nms(boxes, method="gaussian", sigma=0.5)
+    np.testing.assert_allclose(gaussian[:, 4], [0.9, 0.5, 0.8 * np.exp(-0.5)][: len(gaussian)], rtol=1e-6)
+    np.testing.assert_array_equal(linear[2, :4], boxes[0, :4])
+    assert len(soft_nms(boxes, method="linear", min_score=0.45)) == 2
+    assert soft_nms([]).shape == (0, 5)
+    with pytest.raises(ValueError, match="Expected one of the methods"):
+        soft_nms(boxes, method="soft")
 
 
 def test_the_best_score_wins_and_comes_first():

@@ -87,6 +87,18 @@ def test_one_distribution_installs_both_packages():
     assert project["project"]["requires-python"] == ">=3.10"
 
 
+def test_tddfa_is_imported_quickly_and_keeps_its_promises():
+    """Importing it brings no heavy package; every public name is found when it is asked for."""
+    code = """
+import sys, tddfa
+heavy = {"torch", "cv2", "onnxruntime", "scipy"} & set(sys.modules)
+assert not heavy, heavy
+for name in tddfa.__all__:
+    assert callable(getattr(tddfa, name)) or name == "ASSETS", name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_opencv_is_never_the_headless_one():
     for name in ("pyproject.toml", "constraints.txt", "environment.yml", "build.sh"):
         assert "opencv-python-" + "headless" not in (ROOT / name).read_text(encoding="utf-8")

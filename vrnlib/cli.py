@@ -1,4 +1,4 @@
-"""The command `vrn`: reconstruct, train, evaluate, doctor."""
+"""The command `vrn`: reconstruct, targets, train, evaluate, doctor."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 #: Commands whose modules bring their own arguments (add_arguments, run); imported only when they are used.
 LAZY_COMMANDS = {
+    "targets": ("vrnlib.targets_command", "photos → volumes that a VRN learns from"),
     "train": ("vrnlib.train_command", "train a network on rendered faces"),
-    "evaluate": ("vrnlib.evaluation", "measure a network"),
+    "evaluate": ("vrnlib.evaluation", "measure a network, or landmarks"),
     "doctor": ("vrnlib.doctor", "say what is installed and which files are there"),
 }
 

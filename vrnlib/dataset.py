@@ -66,8 +66,23 @@ class Augmentation:
         return np.clip(image * gains.astype(np.float32), 0, 255).astype(np.uint8)
 
 
+def stored_array(path: Path, shape: tuple[int, ...], dtype) -> np.memmap:
+    """The array of a file, mapped into memory; a new one is all zeros. Of a longer array the first rows are given.
+
+    Raises ValueError when the file holds another kind of array or fewer rows.
+    """
+    if not path.exists():
+        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="r+")
+    if array.shape[1:] != shape[1:] or len(array) < shape[0] or array.dtype != dtype:
+        raise ValueError(f"{path} holds {array.shape} {array.dtype}, not {shape}; delete the cache folder")
+    return array[: shape[0]]
+
+
 class RenderedFaces:
     """The first ``count`` pairs of a stream, kept in a folder of memory-mapped arrays; rendering resumes.
+
+    A folder that holds more pairs is used in part.
 
     images (count, 256, 256, 3) uint8, the crop with 32 pixels around it; vertices (count, N, 3) in 1/64 crop
     pixel; landmarks (count, 68, 3) float32 crop pixels.
@@ -80,19 +95,10 @@ class RenderedFaces:
         self.renderer = FaceRenderer()
         self.model = self.renderer.model
         vertices = len(self.model.u) // 3
-        self.images = self._array(folder / f"{seed}_images.npy", (count, CANVAS, CANVAS, 3), np.uint8)
-        self.vertices = self._array(folder / f"{seed}_vertices.npy", (count, vertices, 3), np.int16)
-        self.landmarks = self._array(folder / f"{seed}_landmarks.npy", (count, 68, 3), np.float32)
-        self.ready = self._array(folder / f"{seed}_ready.npy", (count,), np.uint8)
-
-    @staticmethod
-    def _array(path: Path, shape: tuple[int, ...], dtype) -> np.memmap:
-        if not path.exists():
-            return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        array = np.lib.format.open_memmap(path, mode="r+")
-        if array.shape != shape or array.dtype != dtype:
-            raise ValueError(f"{path} holds {array.shape} {array.dtype}, not {shape}; delete the cache folder")
-        return array
+        self.images = stored_array(folder / f"{seed}_images.npy", (count, CANVAS, CANVAS, 3), np.uint8)
+        self.vertices = stored_array(folder / f"{seed}_vertices.npy", (count, vertices, 3), np.int16)
+        self.landmarks = stored_array(folder / f"{seed}_landmarks.npy", (count, 68, 3), np.float32)
+        self.ready = stored_array(folder / f"{seed}_ready.npy", (count,), np.uint8)
 
     def render(self, index: int) -> None:
         """Render pair ``index`` unless the cache has it."""

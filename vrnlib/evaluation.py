@@ -1,4 +1,7 @@
-"""``vrn evaluate iou``: how well a VRN's volumes agree with rendered faces that its training never saw."""
+"""``vrn evaluate iou``: how well a VRN's volumes agree with rendered faces that its training never saw.
+
+The other measure of ``vrn evaluate`` is in `vrnlib.evaluate_landmarks`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from vrnlib import evaluate_landmarks
 from vrnlib.dataset import TEST_SEED, TRAIN_SEED
 from vrnlib.metrics import iou
 from vrnlib.network import VRN, load_network
@@ -56,12 +60,17 @@ def yaw_of(parameters: NDArray) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("measure", choices=["iou"], help="what to measure")
-    parser.add_argument("--weights", default="vrn_open", help="a name or a .safetensors file")
-    parser.add_argument("--count", type=int, default=500, help="renders that training never saw")
+    measures = parser.add_subparsers(title="measures", metavar="MEASURE", dest="measure", required=True)
+    volumes = measures.add_parser("iou", help="a VRN's volumes against rendered faces that training never saw")
+    volumes.add_argument("--weights", default="vrn_open", help="a name or a .safetensors file")
+    volumes.add_argument("--count", type=int, default=500, help="renders")
+    points = measures.add_parser("landmarks", help="68 landmarks against labelled photos, e.g. AFLW2000-3D")
+    evaluate_landmarks.add_arguments(points)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.measure == "landmarks":
+        return evaluate_landmarks.run(args)
     network = load_network(args.weights)
     print(json.dumps(evaluate_iou(network, count=args.count), indent=2))
     return 0

@@ -59,6 +59,24 @@ class Portrait:
             face: (N, 3) model mm; truth: the same vertices in canvas px; shape, expression: their coefficients.
             margin: canvas px before the crop's first.
         """
+        colour, alpha, scene = self._layers(face, shape, expression, camera, rng, canvas=canvas, margin=margin)
+        image = colour + scene * (1 - alpha)
+        if rng.random() < 0.12:
+            inside = np.clip(truth[::40, :2].astype(int), 0, canvas - 1)
+            tone = np.median(image[inside[:, 1], inside[:, 0]], axis=0)
+            image = occlude(image, self.model.landmarks(truth), tone, rng)
+        image = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return damage(image, rng, grain=self.grain) if augment_damage else image
+
+    def cutout(self, face: np.ndarray, shape: np.ndarray, expression: np.ndarray, camera: Camera,
+               rng: np.random.Generator, *, canvas: int, margin: int) -> np.ndarray:
+        """(canvas, canvas, 4) uint8: the person without a background; the colours are multiplied by alpha already."""
+        colour, alpha, _ = self._layers(face, shape, expression, camera, rng, canvas=canvas, margin=margin)
+        return (np.clip(np.concatenate([colour, alpha], axis=2), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+    def _layers(self, face: np.ndarray, shape: np.ndarray, expression: np.ndarray, camera: Camera,
+                rng: np.random.Generator, *, canvas: int, margin: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The person (C, C, 3) times its alpha (C, C, 1), and the background (C, C, 3) whose light falls on it."""
         look, maps = random_look(rng), self.maps
         head = np.concatenate([face, self.model.context.reconstruct(shape, expression)]) + self.offset
         head, scalp, parts, lenses = self._dress(head, shape, look, camera, rng)
@@ -106,13 +124,7 @@ class Portrait:
             self._glaze(colour, lens, to_pixels(lens.vertices), buffers, lighting)
         small = cv2.resize(colour, (canvas, canvas), interpolation=cv2.INTER_AREA)
         alpha = cv2.resize(alpha, (canvas, canvas), interpolation=cv2.INTER_AREA)[..., None]
-        image = _displayed(small) + scene * (1 - alpha)
-        if rng.random() < 0.12:
-            inside = np.clip(truth[::40, :2].astype(int), 0, canvas - 1)
-            tone = np.median(image[inside[:, 1], inside[:, 0]], axis=0)
-            image = occlude(image, self.model.landmarks(truth), tone, rng)
-        image = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
-        return damage(image, rng, grain=self.grain) if augment_damage else image
+        return _displayed(small), alpha, scene
 
     def _surface(self, kinds: np.ndarray, scalp: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(occlusion, gloss, highlight strength) per vertex."""

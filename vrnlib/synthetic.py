@@ -148,8 +148,9 @@ class FaceRenderer:
         scale = BOX * size / float(np.sqrt(np.prod(high - low)))
         return Pose(r, angles, distance, centre, scale, (size - 1) / 2 - scale * (low + high) / 2)
 
-    def sample(self, seed: int, index: int, *, size: int, canvas: int, augment_damage: bool) -> Sample:
-        """See :func:`render_pair`."""
+    def sample(self, seed: int, index: int, *, size: int, canvas: int, augment_damage: bool, cutout: bool = False
+               ) -> Sample:
+        """See :func:`render_pair`. cutout: without a background, the image is (C, C, 4), see `Portrait.cutout`."""
         shape_rng, look_rng = (np.random.default_rng(s) for s in np.random.SeedSequence((seed, index)).spawn(2))
         shape, expression = np.asarray(self.model.sample_shape(shape_rng), np.float32), self.expression(shape_rng)
         face = self.model.reconstruct(shape, expression)
@@ -157,8 +158,11 @@ class FaceRenderer:
         margin = (canvas - size) // 2
         vertices = (pose.project(face) + np.float32([margin, margin, 0])).astype(np.float32)
         matrix = fit_similarity(face, vertices)
-        image = self.portrait.draw(face, shape, expression, pose, vertices, look_rng, canvas=canvas, margin=margin,
-                                   augment_damage=augment_damage)
+        if cutout:
+            image = self.portrait.cutout(face, shape, expression, pose, look_rng, canvas=canvas, margin=margin)
+        else:
+            image = self.portrait.draw(face, shape, expression, pose, vertices, look_rng, canvas=canvas,
+                                       margin=margin, augment_damage=augment_damage)
         parameters = np.concatenate([matrix.ravel(), shape, expression]).astype(np.float32)
         landmarks = np.ascontiguousarray(self.model.landmarks(vertices), np.float32)
         return Sample(image, landmarks, parameters, vertices, size, pose.angles.astype(np.float32), self.model)

@@ -50,7 +50,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: a network, its data, the loss of a batch, and the score of the held-out data."""
+    """What is trained: a network, its data, the loss of a batch, and the score of the held-out data.
+
+    save: writes the averaged network and its notes to a path; another one for weights in another package's layout.
+    """
 
     network: nn.Module
     train: Dataset
@@ -59,6 +62,7 @@ class Task:
     score: Callable[[nn.Module, list[Tensor]], Tensor]
     score_name: str
     notes: dict = field(default_factory=dict)
+    save: Callable[..., None] = save_network
 
 
 def process() -> int:
@@ -223,14 +227,15 @@ def fit(
     )
     silent = not progress or process() > 0
     bar = tqdm(total=config.steps, initial=start, disable=silent, desc=type(network).__name__, unit="batch")
-    window: list[Tensor] = []
+    window: list[float] = []
     for step, batch in enumerate(loader, start=start):
         network.train()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
         loss = task.loss(network, batch)
-        if not torch.isfinite(loss):
-            raise ValueError(f"the loss is {loss.item()} at step {step}; lower the rate and resume")
+        window.append(loss.item())
+        if not math.isfinite(window[-1]):
+            raise ValueError(f"the loss is {window[-1]} at step {step}; lower the rate and resume")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(network)
@@ -239,18 +244,18 @@ def fit(
         if step < config.warmup:  # the first weights are not worth averaging
             average.n_averaged.zero_()
         average.update_parameters(network)
-        window.append(loss.detach())
         bar.update()
         done = step + 1
         if (done % config.report == 0 or done == config.steps) and process() == 0:
             score = validate(average.module, task, config)
-            log.append({"step": done, "loss": torch.stack(window).mean().item(), task.score_name: score})
-            window.clear()
+            log.append({"step": done, "loss": sum(window) / len(window), task.score_name: score})
             bar.set_postfix(loss=f"{log[-1]['loss']:.4f}", **{task.score_name: f"{score:.4f}"})
             write_checkpoint(folder, config, network, average, optimizer, log)
-            save_network(folder / "network.safetensors", average.module, notes={**task.notes, "log": log})
+            task.save(folder / "network.safetensors", average.module, notes={**task.notes, "log": log})
             if on_report is not None:
                 on_report(log)
+        if done % config.report == 0:
+            window.clear()
     bar.close()
     return average.module.eval()
 

@@ -10,20 +10,31 @@ except ImportError as error:
         "repository (it needs a C++ compiler and Python's headers)"
     ) from error
 
-from .nms import nms
+from .nms import nms, soft_nms
 from .volume_file import load_volume, read_vrn_npy, read_vrn_raw, save_volume
 from .voxelizer import voxelize
 
 _LAZY = {
-    "MorphableModel": "morphable",
-    "RasterBuffers": "raster",
-    "rasterize": "raster",
-    "interpolate": "raster",
-    "render_colors": "raster",
-    "vertex_normals": "raster",
+    name: module
+    for module, names in {
+        "assets": ("ASSETS", "AssetError", "available", "resolve"),
+        "backbones": ("load_backbone",),
+        "config": ("Config", "read_config"),
+        "draw": ("depth_map", "draw_dense", "draw_landmarks", "draw_mesh", "draw_pose", "pncc"),
+        "export": ("save_obj", "save_ply"),
+        "faceboxes": ("FaceBoxes",),
+        "morphable": ("MorphableModel",),
+        "raster": ("RasterBuffers", "interpolate", "rasterize", "render_colors", "vertex_normals"),
+        "regressor": ("TDDFA",),
+        "targets": ("make_target", "make_targets"),
+        "texture": ("uv_texture",),
+        "video": ("track",),
+    }.items()
+    for name in names
 }
+"""Where each name comes from; its module is imported when the name is asked for, so that ``import tddfa`` is quick."""
 
-__all__ = ["load_volume", "nms", "read_vrn_npy", "read_vrn_raw", "save_volume", "voxelize", *_LAZY]
+__all__ = ["load_volume", "nms", "read_vrn_npy", "read_vrn_raw", "save_volume", "soft_nms", "voxelize", *_LAZY]
 
 
 def __getattr__(name: str):

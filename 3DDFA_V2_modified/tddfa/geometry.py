@@ -82,11 +82,12 @@ def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees as 3DDFA_V2 prints them, from a (3, 4) or (3, 3) matrix with y up.
 
     Its order of axes is another one: R = Rz(roll) Ry(-yaw) Rx(pitch). Its rotation comes from the first two rows.
+    Within 3.6 degrees of a profile it prints a yaw of exactly 90 degrees and no roll.
     """
     rows = _checked("a matrix", np.asarray(matrix)[:, :3], (3, 3)).astype(np.float64)
     first, second = (row / np.linalg.norm(row) for row in rows[:2])
     third = np.cross(first, second)
-    if abs(third[0]) < 1.0:
+    if abs(third[0]) <= 0.998:
         yaw = np.arcsin(third[0])
         pitch, roll = np.arctan2(third[1], third[2]), np.arctan2(second[0], first[0])
     else:

@@ -66,6 +66,8 @@ class MorphableModel:
     def load(cls, path: str | Path) -> MorphableModel:
         """Read an open model (.npz) or the official BFM file (.pkl, triangles in it or in tri.pkl beside it).
 
+        As in 3DDFA_V2, triangles come from tri.pkl when the file has none or is named bfm_noneck_v3.pkl.
+
         Raises:
             FileNotFoundError: no such file.
             ValueError: unknown layout, or the pickle holds anything but arrays and plain containers.
@@ -77,7 +79,8 @@ class MorphableModel:
             with np.load(path, allow_pickle=False) as file:
                 return cls(**fields_from_open_file({key: file[key] for key in file.files}, path.name))
         content = load_pickle(path)
-        if isinstance(content, dict) and "tri" not in content and (path.parent / "tri.pkl").is_file():
+        tri_is_apart = path.name == "bfm_noneck_v3.pkl" or (isinstance(content, dict) and "tri" not in content)
+        if isinstance(content, dict) and tri_is_apart and (path.parent / "tri.pkl").is_file():
             content = {**content, "tri": load_pickle(path.parent / "tri.pkl")}
         return cls(**fields_from_official(content, path.name))
 

@@ -47,15 +47,10 @@ def rasterize(
         ValueError: wrong shapes, an index without a vertex, or a vertex further than 524,288 pixels away.
     """
     vertices, triangles = checked_mesh(vertices, triangles)
-    if height < 0 or width < 0:
-        raise ValueError(f"expected a frame of zero or more pixels, got {height} x {width}; pass height, width")
+    depth = _far_depth(height, width)
     triangle = np.full((height, width), -1, np.int32)
     barycentric = np.zeros((height, width, 3), np.float32)
-    depth = np.full((height, width), -np.inf, np.float32)
-    if _raster.rasterize(vertices, triangles, triangle, barycentric, depth, bool(cull_backfaces), max(1, int(threads))):
-        raise ValueError(
-            "expected vertices within 524,288 pixels of the frame, got one further away; check the scale of the pose"
-        )
+    _drawn(_raster.rasterize(vertices, triangles, triangle, barycentric, depth, cull_backfaces, max(1, int(threads))))
     return RasterBuffers(triangle, barycentric, depth)
 
 
@@ -94,14 +89,8 @@ def interpolate(
             f"expected buffers of these {len(triangles)} triangles, got triangle {int(triangle.max())}; "
             "pass the triangles that were rasterized"
         )
-    shape = (*triangle.shape, attributes.shape[1])
-    out = np.empty(shape, np.float32)
-    try:
-        out[...] = background
-    except ValueError:
-        raise ValueError(
-            f"expected a background that fits {shape}, got {np.shape(background)}; pass a number, (K,) or (H, W, K)"
-        ) from None
+    out = np.empty((*triangle.shape, attributes.shape[1]), np.float32)
+    _fill(out, background)
     _raster.interpolate(attributes, triangles, triangle, barycentric, out)
     return out
 
@@ -124,10 +113,16 @@ def render_colors(
         colors: (N, 3) float32 in [0, 1].
         background: (H, W, 3) picture in [0, 1] behind the mesh; black without one.
     """
-    buffers = rasterize(vertices, triangles, height, width, cull_backfaces=cull_backfaces, threads=threads)
-    if len(colors) != len(vertices):
-        raise ValueError(f"expected {len(vertices)} colours, one per vertex, got {len(colors)}; pass (N, 3)")
-    return interpolate(colors, triangles, buffers, 0.0 if background is None else background)
+    vertices, triangles = checked_mesh(vertices, triangles)
+    colors = np.ascontiguousarray(colors, np.float32)
+    if colors.shape != (len(vertices), 3):
+        raise ValueError(f"expected {len(vertices)} colours, one per vertex, got {colors.shape}; pass (N, 3)")
+    depth = _far_depth(height, width)
+    out = np.zeros((height, width, 3), np.float32)
+    if background is not None:
+        _fill(out, background)
+    _drawn(_raster.render(vertices, triangles, colors, depth, out, cull_backfaces, max(1, int(threads))))
+    return out
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "image") -> np.ndarray:
@@ -150,6 +145,31 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "
     out = np.zeros((len(vertices), 3), np.float32)
     _raster.vertex_normals(vertices, triangles, -1.0 if axes == "image" else 1.0, out)
     return out
+
+
+def _far_depth(height: int, width: int) -> np.ndarray:
+    """(height, width) float32 of -inf, or a ValueError for a frame of less than no pixels."""
+    if height < 0 or width < 0:
+        raise ValueError(f"expected a frame of zero or more pixels, got {height} x {width}; pass height, width")
+    return np.full((height, width), -np.inf, np.float32)
+
+
+def _drawn(too_far: int) -> None:
+    """A ValueError when the core refused a vertex."""
+    if too_far:
+        raise ValueError(
+            "expected vertices within 524,288 pixels of the frame, got one further away; check the scale of the pose"
+        )
+
+
+def _fill(out: np.ndarray, background: float | np.ndarray) -> None:
+    """Put a number, (K,) or a picture (H, W, K) behind what is drawn into ``out``, or a ValueError."""
+    try:
+        out[...] = background
+    except ValueError:
+        raise ValueError(
+            f"expected a background that fits {out.shape}, got {np.shape(background)}; pass a number, (K,) or (H, W, K)"
+        ) from None
 
 
 def checked_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,12 +20,16 @@ import secrets
 import zipfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 FORMAT = 1
 ENTRIES = ("voxels", "shape", "offset", "meta", "format")
 LARGEST = 2**31
+
+COMPRESSION = 3
+"""zlib's level: a third of the time of NumPy's 6 for half as many bytes again."""
 
 
 def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None) -> Path:
@@ -59,7 +63,7 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
-            np.savez_compressed(
+            _write_arrays(
                 file,
                 voxels=np.packbits(volume),
                 shape=np.array(volume.shape, np.int64),
@@ -150,6 +154,15 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200,
     if size != expected:
         raise ValueError(f"expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
     return np.fromfile(path, np.uint8).reshape(shape)
+
+
+def _write_arrays(file: BinaryIO, **arrays: np.ndarray) -> None:
+    """What ``np.savez_compressed`` does, with our level of compression."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
+        for name, array in arrays.items():
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer(), zipfile.ZIP_DEFLATED, COMPRESSION)
 
 
 def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:

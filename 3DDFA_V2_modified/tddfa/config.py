@@ -1,0 +1,91 @@
+"""Reading 3DDFA_V2's configuration files, such as ``configs/mb05_120x120.yml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import yaml
+
+from .assets import ASSETS, resolve
+from .geometry import NETWORK_SIZE
+from .morphable import MorphableModel
+
+__all__ = ["Config", "read_config"]
+
+KEYS = ("arch", "widen_factor", "checkpoint_fp", "bfm_fp", "size", "num_params")
+ARCHITECTURES = ("mobilenet", "resnet22")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a configuration file says.
+
+    Attributes:
+        architecture: "mobilenet" or "resnet22". width: channels relative to MobileNetV1's.
+        checkpoint: "open" for this package's weights, or a file. face_model: "open" for this package's, or a file.
+        size: side of the network's crop in pixels. parameters: how many numbers describe a face.
+    """
+
+    architecture: str
+    width: float
+    checkpoint: str | Path
+    face_model: str | Path
+    size: int
+    parameters: int
+
+    def load_model(self) -> MorphableModel:
+        """The face model."""
+        return MorphableModel.open() if self.face_model == "open" else MorphableModel.load(self.face_model)
+
+
+def read_config(
+    path: str | PathLike[str],
+    *,
+    checkpoint: str | Path | None = None,
+    face_model: str | Path | None = None,
+    download: bool = True,
+) -> Config:
+    """Read a configuration file in 3DDFA_V2's format.
+
+    ``checkpoint_fp`` and ``bfm_fp`` name files: "open", an absolute path, or a path relative to the file's folder or
+    to the folder above it, where 3DDFA_V2 keeps its configs. A file that is not there is looked for by its name in
+    the registry (``$VRN_ASSETS``, the cache) and, with ``download``, fetched. ``checkpoint`` and ``face_model`` stand
+    in for the files that the configuration names, which are then not looked for.
+
+    Raises:
+        FileNotFoundError: no such configuration file, or it names a file that is nowhere.
+        AssetError: an official file that is nowhere or damaged. ValueError: another format or other values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a configuration at {path}, found no such file; check the path.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"Expected a YAML file, {path} cannot be read as one ({type(error).__name__}).") from error
+    if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
+        have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
+    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", 62)
+    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, 62):
+        raise ValueError(
+            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and 62 num_params in {path}, "
+            f"got {content['arch']}, {size} and {parameters}; no other regressor is supported."
+        )
+    checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
+    face_model = face_model or _located(str(content["bfm_fp"]), path, download)
+    return Config(content["arch"], float(content.get("widen_factor", 1.0)), checkpoint, face_model, size, parameters)
+
+
+def _located(name: str, config: Path, download: bool) -> str | Path:
+    """The file that a configuration names, or "open"."""
+    if name == "open":
+        return name
+    for folder in (config.parent, config.resolve().parent.parent):
+        if (folder / name).is_file():
+            return folder / name
+    if Path(name).name in ASSETS and not Path(name).is_absolute():
+        return resolve(Path(name).name, download=download)
+    raise FileNotFoundError(f"Expected {name}, which {config} names, beside it or a folder above; check the path.")

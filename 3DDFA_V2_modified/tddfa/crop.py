@@ -1,0 +1,121 @@
+"""The crop's geometry: a face, always of the same size and at the same place, in a 192 x 192 picture.
+
+VRN sees nothing but this crop, so it decides everything after it. The rule (Jackson et al. 2017, section 3.2 and
+their published cropping code; design section 3): take the bounding box of the 68 landmarks, w x h pixels. Scale the
+photo by 90 / sqrt(w * h), move the middle of the box to the middle of the crop, (95.5, 95.5), and reflect the photo at
+its borders. That is a similarity: a 2 x 3 matrix from photo pixels to crop pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+__all__ = [
+    "CROP_SIZE", "FACE_SIZE", "checked_points", "crop_matrix", "invert_matrix", "similarity_scale",
+    "transform_points", "warp_similarity",
+]  # fmt: skip
+
+#: Side of the crop, and sqrt(w * h) of the landmarks' box inside it, in pixels.
+CROP_SIZE = 192
+FACE_SIZE = 90.0
+
+
+def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """The (2, 3) float64 similarity, photo → crop, for (N, 2|3) landmarks in photo pixels.
+
+    For another `size` than 192 everything is scaled by size / 192. Raises ValueError when the box of the landmarks
+    has no area or is not finite.
+    """
+    points = checked_points(landmarks)[:, :2].astype(np.float64)
+    low, high = points.min(axis=0), points.max(axis=0)
+    width, height = high - low
+    if not np.isfinite(points).all() or width <= 0 or height <= 0:
+        raise ValueError(
+            f"Expected landmarks that span a box, got one of {width:g} x {height:g} pixels; check the points."
+        )
+    scale = FACE_SIZE / math.sqrt(width * height) * (size / CROP_SIZE)
+    middle = (low + high) / 2
+    shift = (size - 1) / 2 - scale * middle
+    return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+
+
+def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Resample an image (H, W, 3) uint8 into (size, size, 3) uint8 by an upright (2, 3) similarity image → result.
+
+    Area-correct: a result pixel is the exact mean over the square that it covers in the image, at least one image
+    pixel wide; when enlarging, that is bilinear interpolation. The square's sides lie along the image's, so rows and
+    columns are weighted one after the other. Beyond its borders the image is mirrored (edge pixels repeated).
+    Raises ValueError for a matrix that turns the image.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    scale = float(matrix[0, 0])
+    apart = np.abs(matrix[:, :2] - scale * np.eye(2)).max()
+    if not (scale > 0 and apart < 1e-6 * scale):
+        raise ValueError(f"Expected a similarity without rotation, got {matrix.tolist()}; turn the image first.")
+    rows, top = _area_weights(scale, matrix[1, 2], size, image.shape[0])
+    columns, left = _area_weights(scale, matrix[0, 2], size, image.shape[1])
+    region = image[top : top + rows.shape[1], left : left + columns.shape[1]]
+    height, width, channels = region.shape
+    thin = np.empty((size, width, channels), dtype=np.float32)
+    for start in range(0, width, 1024):  # strips: floats of a whole 100-megapixel photo would take a gigabyte
+        strip = region[:, start : start + 1024].astype(np.float32)
+        thin[:, start : start + 1024] = (rows @ strip.reshape(height, -1)).reshape(size, -1, channels)
+    turned = thin.transpose(1, 0, 2).reshape(width, -1)
+    result = (columns @ turned).reshape(size, size, channels).transpose(1, 0, 2)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a (2, 3) similarity to (N, 2) or (N, 3) points; z is scaled alike. Returns float32."""
+    points = np.asarray(points, dtype=np.float64)
+    moved = points.copy()
+    moved[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    if points.shape[1] == 3:
+        moved[:, 2] = points[:, 2] * similarity_scale(matrix)
+    return moved.astype(np.float32)
+
+
+def invert_matrix(matrix: np.ndarray) -> np.ndarray:
+    """The inverse of a (2, 3) affine matrix, (2, 3) float64."""
+    return np.linalg.inv(np.vstack([np.asarray(matrix, dtype=np.float64), [0, 0, 1]]))[:2]
+
+
+def similarity_scale(matrix: np.ndarray) -> float:
+    """The scale of a (2, 3) similarity: how many result pixels one source pixel becomes."""
+    return float(math.sqrt(abs(np.linalg.det(np.asarray(matrix, dtype=np.float64)[:, :2]))))
+
+
+def checked_points(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks as a float32 array. Raises ValueError unless they are (N, 2) or (N, 3) with N > 1."""
+    points = np.asarray(landmarks, dtype=np.float32)
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) < 2:
+        raise ValueError(f"Expected landmarks as (68, 2) or (68, 3), got {points.shape}; check the points.")
+    return points
+
+
+def _area_weights(scale: float, shift: float, size: int, length: int) -> tuple[sparse.csr_matrix, int]:
+    """Along one axis: the share of each image pixel in each result pixel, (size, used), and the first pixel used.
+
+    Image pixel p covers p - 0.5 … p + 0.5. Result pixel q covers a length of max(1, 1 / scale) about (q - shift) /
+    scale. A share is the overlap of both, so every row sums to 1.
+    """
+    reach = max(1.0, 1 / scale) / 2
+    middle = (np.arange(size) - shift) / scale
+    first = np.floor(middle - reach + 0.5).astype(np.int64)
+    pixels = first[:, None] + np.arange(math.ceil(2 * reach) + 1)
+    overlap = np.minimum(pixels + 0.5, (middle + reach)[:, None]) - np.maximum(pixels - 0.5, (middle - reach)[:, None])
+    shares = np.maximum(overlap, 0) / (2 * reach)
+    used = _mirror(pixels, length)
+    start, stop = int(used.min()), int(used.max()) + 1
+    results = np.broadcast_to(np.arange(size)[:, None], used.shape)
+    entries = (shares.ravel().astype(np.float32), (results.ravel(), used.ravel() - start))
+    return sparse.coo_matrix(entries, shape=(size, stop - start)).tocsr(), start
+
+
+def _mirror(index: np.ndarray, length: int) -> np.ndarray:
+    """Reflect indices into 0 … length - 1, the edge pixel repeated: -1 → 0, length → length - 1."""
+    index = np.mod(index, 2 * length)
+    return np.where(index < length, index, 2 * length - 1 - index)

@@ -1,0 +1,221 @@
+"""Faces with known landmarks: 300W-LP, 300W-3D and AFLW2000-3D as they are downloaded.
+
+Each image of these data sets has a ``.mat`` file beside it (Zhu et al., CVPR 2016) with
+
+- ``Pose_Para`` (1, 7): pitch, yaw, roll in radians, three shifts in pixels, a scale in pixels per micrometre;
+- ``Shape_Para`` (199, 1) and ``Exp_Para`` (29, 1): coefficients of the Basel Face Model 2009's shape components and of
+  FaceWarehouse's expression components;
+- landmarks: ``pt3d_68`` (3, 68) in AFLW2000-3D, ``pt2d`` (2, 68) in 300W-LP and 300W-3D.
+
+Their pixels count from 1, as MATLAB does; here they are moved to this project's convention (the first pixel's centre
+is 0). A model vertex V (y up) lands at ``scale * R V + shift`` with R = Rx Ry Rz, and MATLAB's row is
+``height + 1 - y`` (the data sets' own code). Here that is ``x - 1, height - y``, as in 3DDFA_V2's crop of 120 pixels.
+
+``aflw2000_crops`` reads the benchmark as 3DDFA ships it: crops of 120 x 120 pixels, their boxes, points and yaws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .geometry import image_from_roi, pose_matrix
+from .morphable import MorphableModel
+
+__all__ = ["FaceLabels", "LabelledFace", "aflw2000_crops", "aflw2000_images", "mat_vertices", "read_mat"]
+
+CROP_SIDE = 120
+"""Side of the crops that 3DDFA ships, in pixels."""
+
+CROP_LIST = "AFLW2000-3D_crop.list"
+"""Names of those crops, one a line."""
+
+
+@dataclass(frozen=True)
+class FaceLabels:
+    """What one ``.mat`` file says.
+
+    pose: (7,) float64 as in ``Pose_Para``. shape: (S,) and expression: (E,) float64, 199 and 29 in the data sets.
+    landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
+    """
+
+    pose: np.ndarray
+    shape: np.ndarray
+    expression: np.ndarray
+    landmarks: np.ndarray | None
+
+    @property
+    def yaw(self) -> float:
+        """Degrees; the sign tells left from right."""
+        return float(np.degrees(self.pose[1]))
+
+
+@dataclass(frozen=True)
+class LabelledFace:
+    """An image and where its 68 landmarks are.
+
+    path: the image. truth: (68, 2) float64, photo pixels. yaw: degrees, or None where nobody knows it.
+    scale, shift: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless
+    the image was cut out of the photo. whole: whether the image is just what 3DDFA's network sees of the photo.
+    """
+
+    path: Path
+    truth: np.ndarray
+    yaw: float | None = None
+    scale: np.ndarray = field(default_factory=lambda: np.ones(2))
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    whole: bool = False
+
+    def to_photo(self, points: np.ndarray) -> np.ndarray:
+        """(68, 2|3) image pixels as (68, 2) photo pixels."""
+        return np.asarray(points, np.float64)[:, :2] * self.scale + self.shift
+
+    @property
+    def truth_in_image(self) -> np.ndarray:
+        """(68, 2) float64: the true landmarks in pixels of the image."""
+        return (self.truth - self.shift) / self.scale
+
+
+def read_mat(path: str | Path) -> FaceLabels:
+    """Read one ``.mat`` file of 300W-LP, 300W-3D or AFLW2000-3D. MATLAB's format holds arrays; nothing of it runs.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, or without finite Pose_Para, Shape_Para and Exp_Para.
+    """
+    from scipy.io import loadmat
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a .mat file at {path}, found no such file; check the data set's folder.")
+    try:
+        content = loadmat(path)
+    except Exception as error:  # a damaged file can fail in any way
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"Expected a readable .mat file, {path} is damaged ({reason}); get it again.") from error
+    arrays = {}
+    for name, least in (("Pose_Para", 7), ("Shape_Para", 1), ("Exp_Para", 1)):
+        values = np.asarray(content.get(name, ()))
+        if values.dtype.kind not in "fiu" or values.size < least or not np.isfinite(values).all():
+            raise ValueError(
+                f"Expected a finite {name} in {path}, got {values.dtype} {values.shape}; is it a .mat of 300W-LP?"
+            )
+        arrays[name] = values.astype(np.float64).ravel()
+    return FaceLabels(arrays["Pose_Para"][:7], arrays["Shape_Para"], arrays["Exp_Para"], _landmarks(content))
+
+
+def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> np.ndarray:
+    """The face that a ``.mat`` file describes: vertices (N, 3) float32, image pixels, y down, z towards the camera.
+
+    The coefficients multiply the model's components as they stand: the published files and BFM share one scaling (unit
+    eigenvectors in micrometres for shape, FaceWarehouse's unscaled components for expression; 3DDFA's authors made
+    their 40 + 10 components by cutting off the rest of 199 + 29, cleardusk/3DDFA issue 83). So a model file with all
+    components uses all coefficients, and ``bfm_noneck_v3.pkl`` the first 40 and 10, which leaves fine shape out.
+
+    Raises:
+        ValueError: the model is not BFM, whose components these coefficients belong to.
+    """
+    if model.expression_bank is not None:
+        raise ValueError(
+            f"Expected the Basel Face Model, whose coefficients a .mat file holds, got {model.name}; "
+            "name bfm_noneck_v3.pkl, or fit the photos instead of using their .mat files."
+        )
+    face = model.reconstruct(labels.shape[: model.w_shp.shape[1]], labels.expression[: model.w_exp.shape[1]])
+    matrix = pose_matrix(labels.pose[6], _mat_rotation(*labels.pose[:3]), labels.pose[3:6])
+    placed = face.astype(np.float64) @ matrix[:, :3].T + matrix[:, 3]
+    return image_from_roi(placed, (0, 0, image_height, image_height), size=image_height).astype(np.float32)
+
+
+def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jpeg", ".png")) -> list[LabelledFace]:
+    """The images under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
+
+    Raises ValueError when there are none, or one of them is damaged.
+    """
+    faces = []
+    for path in sorted(Path(root).rglob("*")):
+        if path.suffix.lower() not in suffixes or not path.with_suffix(".mat").is_file():
+            continue
+        labels = read_mat(path.with_suffix(".mat"))
+        if labels.landmarks is not None:
+            faces.append(LabelledFace(path, labels.landmarks[:, :2], labels.yaw))
+    if not faces:
+        raise ValueError(
+            f"Expected images with .mat files beside them in {root}, got none with 68 points; "
+            "name the folder of AFLW2000-3D, or of 3DDFA's crops and lists."
+        )
+    return faces
+
+
+def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -> list[LabelledFace]:
+    """AFLW2000-3D as 3DDFA ships it: ``test.data`` (crops and their list) and ``test.configs`` (points, yaws, boxes).
+
+    The files may also lie directly in ``root``. ``points`` may name ``AFLW2000-3D-Reannotated.pts68.npy``.
+    A point (x, y) of the crop, counted from 1, lies at ``x * (right - left) / 120 + left`` in the photo, and so for y:
+    the rule of 3DDFA's own benchmark, which the published figures hold for.
+
+    Raises:
+        FileNotFoundError: one of the files is missing.
+        ValueError: the lists do not have one length, or wrong shapes.
+    """
+    root = Path(root)
+    crops = _find(root, "AFLW2000-3D_crop")
+    names = _find(root, CROP_LIST).read_text(encoding="utf-8").split()
+    truth = _array(_find(root, points), 3)
+    yaws = _array(_find(root, "AFLW2000-3D.pose.npy"), 1)
+    boxes = _array(_find(root, "AFLW2000-3D_crop.roi_box.npy"), 2)
+    if not len(names) == len(truth) == len(yaws) == len(boxes):
+        raise ValueError(
+            f"Expected as many points, yaws and boxes as names, got {len(names)} names, {len(truth)}, {len(yaws)} and "
+            f"{len(boxes)} in {root}; get the lists again."
+        )
+    if truth.shape[1] not in (2, 3) or truth.shape[2] != 68 or boxes.shape[1] != 4:
+        raise ValueError(
+            f"Expected points (n, 2|3, 68) and boxes (n, 4), got {truth.shape} and {boxes.shape} in {root}."
+        )
+    faces = []
+    for name, one, yaw, (left, top, right, bottom) in zip(names, truth, yaws, boxes, strict=True):
+        scale = np.array([right - left, bottom - top]) / CROP_SIDE
+        shift = scale + [left, top] - 1
+        faces.append(LabelledFace(crops / name, one[:2].T - 1, float(yaw), scale, shift, whole=True))
+    return faces
+
+
+def _landmarks(content: dict) -> np.ndarray | None:
+    """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
+    for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
+        points = np.asarray(content.get(name, ()))
+        if points.shape == (rows, 68) and points.dtype.kind in "fiu" and np.isfinite(points).all():
+            return points.T.astype(np.float64) - ([1, 1, 0] if rows == 3 else 1)
+    return None
+
+
+def _mat_rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
+    """(3, 3) from radians: Rx Ry Rz, each the transpose of the usual one, as the fitting code of 300W-LP has it."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
+    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def _find(root: Path, name: str) -> Path:
+    """A file or folder of 3DDFA's release, in its own folder or directly in the root."""
+    for folder in (root / "test.data", root / "test.configs", root):
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(
+        f"Expected {name} in {root} (or in its test.data or test.configs), found none; get 3DDFA's test data."
+    )
+
+
+def _array(path: Path, dimensions: int) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"Expected an array in {path}, got damaged or other data ({error}); get it again.") from None
+    if array.ndim != dimensions or array.dtype.kind not in "fiu":
+        raise ValueError(f"Expected {dimensions} axes of numbers in {path}, got {array.dtype} {array.shape}.")
+    return array.astype(np.float64)

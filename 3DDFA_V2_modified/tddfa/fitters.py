@@ -1,0 +1,174 @@
+"""From a picture to the vertices of its face, for targets: three ways, one interface.
+
+``photo``: FaceBoxes finds the largest face, 3DDFA fits it. ``crop``: the picture is this project's crop already; where
+the face lies in it is known, so no detector is needed. ``mat``: the fit that 300W-LP, 300W-3D and AFLW2000-3D bring.
+
+In a photo 3DDFA looks twice: at the detector's box, then at the square about the landmarks it found, as it does from
+frame to frame of a video. The second look costs milliseconds and lowers the error of the landmarks by a tenth (measured
+on rendered faces); in a crop, whose geometry is known, it gains nothing and is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from .crop import CROP_SIZE, FACE_SIZE
+from .datasets import mat_vertices, read_mat
+from .morphable import MorphableModel
+
+__all__ = ["Fitter", "FitterChoice", "NoFaceError"]
+
+WAYS = ("photo", "crop", "mat")
+
+MIDDLE = (CROP_SIZE - 1) / 2
+FARTHEST_MIDDLE, LARGEST_RATIO = 20.0, 1.4
+"""How far (px) and how much larger or smaller than the rule says a face may lie in a crop; beyond, it is none."""
+
+
+class NoFaceError(ValueError):
+    """There is no face where one was looked for; the message is one sentence."""
+
+
+class Fitter(Protocol):
+    """Finds the vertices of a picture's face.
+
+    model: whose vertices. settings: JSON of what the result depends on besides the files. companion: ending of a
+    second file that is read beside each picture (".mat"), or None. cropped: whether the pictures are crops already.
+    """
+
+    model: MorphableModel
+    settings: dict
+    companion: str | None
+    cropped: bool
+
+    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+        """(N, 3) vertices of ``model`` in pixels of the image (H, W, 3) uint8 RGB; ValueError when it has no face."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitterChoice:
+    """Which fitter, and from which files. Small, hashable and picklable, so that worker processes can build their own.
+
+    how: "photo", "crop" or "mat". weights: as in :class:`tddfa.TDDFA`, None for the best at hand. model: a face
+    model's file, None for the one that the weights were trained for. runtime: "torch" or "onnx".
+    """
+
+    how: str = "photo"
+    weights: str | None = None
+    model: str | None = None
+    runtime: str = "torch"
+
+    def build(self) -> Fitter:
+        """The fitter itself, its networks loaded. Raises ValueError or OSError (sentences) for bad files."""
+        if self.how not in WAYS:
+            raise ValueError(f"Expected a way to fit out of {', '.join(WAYS)}, got {self.how!r}.")
+        model = None if self.model is None else MorphableModel.load(self.model)
+        if self.how == "mat":
+            return MatFitter(model)
+        from .regressor import TDDFA
+
+        regressor = TDDFA(self.weights, model=model, runtime=self.runtime, threads=1)
+        if self.how == "crop":
+            return CropFitter(regressor)
+        from .faceboxes import FaceBoxes
+
+        return PhotoFitter(regressor, FaceBoxes(runtime=self.runtime, threads=1))
+
+
+class PhotoFitter:
+    """Detects, then fits the largest face."""
+
+    companion, cropped = None, False
+
+    def __init__(self, regressor, detector) -> None:
+        self.regressor, self.detector, self.model = regressor, detector, regressor.model
+        mark = _mark(regressor.path.read_bytes())
+        self.settings = {"how": "photo", "model": _model_mark(self.model), "regressor": mark}
+
+    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+        boxes = np.asarray(self.detector(image))
+        if not len(boxes):
+            raise NoFaceError(f"Expected a face in {path.name}, found none; use a photo that shows one larger.")
+        sides = boxes[:, 2:4] - boxes[:, :2]
+        box = boxes[np.argmax(sides[:, 0] * sides[:, 1])]
+        parameters, rois = self.regressor(image, [box], crop_policy="box")
+        landmarks = self.regressor.reconstruct(parameters, rois, dense=False)[0]
+        vertices = _fit(self.regressor, image, landmarks)
+        low, high = _span(self.model.landmarks(vertices))
+        middle = (low + high) / 2
+        if not ((box[:2] < middle) & (middle < box[2:4])).all():
+            raise NoFaceError(f"Expected the fit inside the box that was found in {path.name}, it slipped out of it.")
+        return vertices
+
+
+class CropFitter:
+    """Fits the face that the crop's rule puts into the middle: sqrt(w h) of its landmarks' box is 90 pixels."""
+
+    companion, cropped = None, True
+
+    def __init__(self, regressor) -> None:
+        self.regressor, self.model = regressor, regressor.model
+        mark = _mark(regressor.path.read_bytes())
+        self.settings = {"how": "crop", "model": _model_mark(self.model), "regressor": mark}
+
+    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+        height, width = image.shape[:2]
+        if (height, width) != (CROP_SIZE, CROP_SIZE):
+            raise ValueError(
+                f"Expected a crop of {CROP_SIZE} x {CROP_SIZE} pixels, {path.name} has {width} x {height}."
+            )
+        corners = np.array([[MIDDLE - FACE_SIZE / 2] * 2, [MIDDLE + FACE_SIZE / 2] * 2])
+        vertices = _fit(self.regressor, image, corners)
+        low, high = _span(self.model.landmarks(vertices))
+        ratio = np.sqrt(np.prod(high - low)) / FACE_SIZE
+        away = np.abs((low + high) / 2 - MIDDLE).max()
+        if away > FARTHEST_MIDDLE or not 1 / LARGEST_RATIO < ratio < LARGEST_RATIO:
+            raise NoFaceError(
+                f"Expected a face of {FACE_SIZE:.0f} pixels in the middle of {path.name}, found one of "
+                f"{ratio * FACE_SIZE:.0f} pixels {away:.0f} pixels away; is it a crop of this project?"
+            )
+        return vertices
+
+
+class MatFitter:
+    """Takes the parameters of the ``.mat`` file beside the picture. model: BFM; None for the official file."""
+
+    companion, cropped = ".mat", False
+
+    def __init__(self, model: MorphableModel | None) -> None:
+        if model is None:
+            from .regressor import official_model
+
+            model = official_model()
+        self.model = model
+        self.settings = {"how": "mat", "model": _model_mark(model)}
+
+    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+        return mat_vertices(read_mat(path.with_suffix(".mat")), self.model, image_height=image.shape[0])
+
+
+def _fit(regressor, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 3) vertices in image pixels of the face whose landmarks' box is that of the points."""
+    parameters, rois = regressor(image, [points], crop_policy="landmark")
+    return regressor.reconstruct(parameters, rois, dense=True)[0]
+
+
+def _span(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest x and y."""
+    return landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+
+
+def _mark(data: bytes) -> str:
+    """A short mark of a file's content: other content, other mark."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _model_mark(model: MorphableModel) -> str:
+    """The model's name and a mark of its arrays."""
+    arrays = (model.u, model.w_shp, model.w_exp, model.tri)
+    return f"{model.name} {_mark(b''.join(array.tobytes() for array in arrays))}"

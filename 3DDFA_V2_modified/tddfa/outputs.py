@@ -1,0 +1,145 @@
+"""From a photo to what ``demo.py`` writes: the faces, their nine pictures and files, their numbers.
+
+faces = find_faces(image, FaceBoxes(), tddfa)
+picture = draw_output("pncc", image, faces, tddfa.model)
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
+from .export import save_obj, save_ply
+from .files import write_bytes
+from .morphable import MorphableModel
+from .regressor import TDDFA
+from .texture import texture_coordinates, uv_texture
+
+__all__ = ["MESHES", "OUTPUTS", "PICTURES", "FaceSet", "draw_output", "find_faces", "save_arrays", "save_output"]
+
+PICTURES = ("2d_sparse", "2d_dense", "3d", "depth", "pncc", "uv_tex", "pose")
+MESHES = ("ply", "obj")
+OUTPUTS = PICTURES + MESHES
+"""The nine words after ``-o``."""
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """The faces of one photo, F of them, in image pixels (x right, y down, z towards the camera).
+
+    Attributes:
+        boxes: (F, 5) float32 x0, y0, x1, y1, score. rois: (F, 4) float64 squares that the network saw.
+        params: (F, 62) float32. sparse: (F, 68, 3) and dense: (F, N, 3) float32; the smallest z of each face is 0 in
+        each of the two apart, as in 3DDFA_V2. pose_deg: (F, 3) float64 yaw, pitch, roll.
+    """
+
+    boxes: np.ndarray
+    rois: np.ndarray
+    params: np.ndarray
+    sparse: np.ndarray
+    dense: np.ndarray
+    pose_deg: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def find_faces(image: np.ndarray, detector: Callable[[np.ndarray], np.ndarray], tddfa: TDDFA) -> FaceSet:
+    """The faces that the detector sees in a photo (H, W, 3) uint8 RGB, fitted by the regressor.
+
+    Raises:
+        ValueError: no such image.
+    """
+    boxes = detector(image)
+    params, rois = tddfa(image, boxes)
+    sparse, dense = (_from_zero(tddfa.reconstruct(params, rois, dense=dense)) for dense in (False, True))
+    return FaceSet(boxes, rois, params, sparse, dense, tddfa.pose(params))
+
+
+def draw_output(option: str, image: np.ndarray, faces: FaceSet, model: MorphableModel) -> np.ndarray:
+    """One of the seven pictures (``PICTURES``) as 3DDFA_V2's command line draws it: (H', W', 3) uint8 RGB.
+
+    The two landmark pictures are 1800 pixels wide, ``uv_tex`` is 256 by F * 256, the others have the photo's size.
+
+    Raises:
+        ValueError: another option, or a model that has no texture coordinates (``uv_tex``).
+    """
+    if option == "2d_sparse":
+        return draw_landmarks(image, faces.sparse, width=FIGURE_WIDTH)
+    if option == "2d_dense":
+        return draw_dense(image, faces.dense, width=FIGURE_WIDTH)
+    if option == "3d":
+        return draw_mesh(image, faces.dense, model.tri)
+    if option == "depth":
+        return depth_map(image, faces.dense, model.tri)
+    if option == "pncc":
+        return pncc(image, faces.dense, model.tri, model.mean)
+    if option == "uv_tex":
+        return uv_texture(image, faces.dense, model.tri, texture_coordinates(model))
+    if option == "pose":
+        return draw_pose(image, faces.params, faces.sparse)
+    raise ValueError(f"Expected one of the pictures {', '.join(PICTURES)}, got {option!r}.")
+
+
+def save_output(
+    option: str, path: str | PathLike[str], image: np.ndarray, faces: FaceSet, model: MorphableModel
+) -> np.ndarray | None:
+    """Write one of the nine outputs (``OUTPUTS``); the path's ending says which kind of picture (.jpg, .png, ...).
+
+    Returns:
+        The picture, or None for a mesh.
+
+    Raises:
+        ValueError: another option or ending. OSError: the file cannot be written.
+    """
+    if option in MESHES:
+        save = save_ply if option == "ply" else save_obj
+        save(path, image, faces.dense, model.tri)
+        return None
+    picture = draw_output(option, image, faces, model)
+    try:
+        done, data = cv2.imencode(
+            Path(path).suffix.lower(), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        )
+    except cv2.error:
+        done = False
+    if not done:
+        raise ValueError(f"Expected a picture ending such as .jpg or .png, got {Path(path).name}; rename it.")
+    write_bytes(path, data.tobytes())
+    return picture
+
+
+def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
+    """Write the numbers as .npz: boxes (F, 5), roi (F, 4), params (F, 62), sparse (F, 3, 68), dense (F, 3, N),
+    pose_deg (F, 3), named and shaped as 3DDFA_V2's own numbers.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    memory = io.BytesIO()
+    np.savez_compressed(
+        memory,
+        boxes=faces.boxes,
+        roi=faces.rois,
+        params=faces.params,
+        sparse=faces.sparse.transpose(0, 2, 1),
+        dense=faces.dense.transpose(0, 2, 1),
+        pose_deg=faces.pose_deg,
+    )
+    return write_bytes(path, memory.getvalue())
+
+
+def _from_zero(vertices: np.ndarray) -> np.ndarray:
+    """Faces (F, N, 3), the smallest z of each moved to 0."""
+    if not len(vertices):
+        return vertices
+    return vertices - vertices.min(axis=1, keepdims=True) * np.array([0, 0, 1], np.float32)

@@ -1,0 +1,132 @@
+"""Running a network, by torch or by ONNX Runtime, from NumPy arrays to NumPy arrays."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .assets import cache_folder
+
+__all__ = ["export_onnx", "fold_batch_norms", "make_runner"]
+
+Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""Takes a batch (B, 3, H, W) float32 and gives the network's outputs."""
+
+
+def make_runner(
+    network: nn.Module, *, name: str, example: tuple[int, int, int], runtime: str, threads: int | None = None
+) -> Runner:
+    """A function that runs the network.
+
+    Args:
+        network: in evaluation mode; takes (B, 3, H, W) and gives a tensor or a tuple of tensors.
+        name: beginning of the exported file's name. example: (3, H, W), an input size for the export.
+        runtime: "torch" or "onnx". threads: how many it may use, or None for its own choice.
+
+    Raises:
+        ValueError: an unknown runtime, or fewer than one thread.
+    """
+    if runtime not in ("torch", "onnx"):
+        raise ValueError(f"Expected the runtime torch or onnx, got {runtime!r}; choose one of the two.")
+    if threads is not None and threads < 1:
+        raise ValueError(f"Expected at least one thread, got {threads}; leave it out for the runtime's own choice.")
+    if runtime == "torch":
+        return _torch_runner(network, threads)
+    return _onnx_runner(_exported(network, name, example), threads)
+
+
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """A copy for evaluation in which every batch normalisation is folded into the convolution before it.
+
+    Convolution and normalisation must be registered one after the other, as in all networks of this package.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        children = list(module.named_children())
+        for (first, conv), (second, norm) in zip(children, children[1:], strict=False):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, first, fuse_conv_bn_eval(conv, norm))
+                setattr(module, second, nn.Identity())
+    return network
+
+
+def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
+    """By torch: normalisations folded, channels last in memory, no gradients."""
+    network = fold_batch_norms(network).to(memory_format=torch.channels_last).requires_grad_(False)
+
+    def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+        with torch.inference_mode(), _limited_to(threads):
+            outputs = network(torch.from_numpy(batch).contiguous(memory_format=torch.channels_last))
+        return tuple(output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
+
+    return run
+
+
+@contextmanager
+def _limited_to(threads: int | None) -> Iterator[None]:
+    """Torch with so many threads inside, as before outside."""
+    before = torch.get_num_threads()
+    if threads is None or threads == before:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _onnx_runner(path: Path, threads: int | None) -> Runner:
+    """By ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda batch: tuple(session.run(None, {"input": np.ascontiguousarray(batch)}))
+
+
+def _exported(network: nn.Module, name: str, example: tuple[int, int, int]) -> Path:
+    """The network's ONNX file in the user's cache, written when it is not there yet.
+
+    The weights' hash is part of the file's name: other weights give another file.
+    """
+    digest = hashlib.sha256()
+    for key, value in network.state_dict().items():
+        digest.update(key.encode() + value.numpy().tobytes())
+    path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
+    if not path.is_file():
+        export_onnx(network, path, example=example)
+    return path
+
+
+def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int]) -> None:
+    """Write the network as an ONNX file with the input "input" (B, 3, H, W), all of whose sizes but 3 are free.
+
+    The file appears whole or not at all.
+    """
+    network = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        outputs = network(torch.zeros(1, *example))
+    names = [f"output{k}" for k in range(len(outputs) if isinstance(outputs, tuple) else 1)]
+    free = {"input": {0: "batch", 2: "height", 3: "width"}, **{name: {0: "batch"} for name in names}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter that traces needs the fewest packages, but is an old one
+        temporary = Path(folder, path.name)
+        torch.onnx.export(
+            network, (torch.zeros(1, *example),), str(temporary), dynamo=False, opset_version=17,
+            input_names=["input"], output_names=names, dynamic_axes=free,
+        )  # fmt: skip
+        os.replace(temporary, path)

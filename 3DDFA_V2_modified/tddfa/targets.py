@@ -1,0 +1,287 @@
+"""Volume targets: a folder of pictures becomes a folder of solids that a VRN learns from.
+
+For every picture NAME.jpg the output folder gets NAME.npz: the exact solid (``tddfa.save_volume``) in the frame of the
+192 x 192 crop, and, unless the pictures are crops already, the crop itself as NAME.png. Subfolders are mirrored.
+
+One process does it all, so that the networks and the face model are loaded once and not per picture; ``workers`` share
+the pictures among several. A run can be stopped at any time and started again: files appear whole or not at all, the
+volume last, and a target whose picture, settings and crop are still the same is left as it is. What could not be done
+is listed in ``failures.csv``. The input folder is only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .crop import CROP_SIZE, crop_matrix, transform_points, warp_similarity
+from .files import write_bytes
+from .fitters import Fitter, FitterChoice, NoFaceError
+from .volume_file import load_volume, save_volume
+from .voxelizer import voxelize
+
+__all__ = ["Summary", "make_target", "make_targets"]
+
+VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
+BATCH = 8
+"""Pictures that a worker takes at once."""
+
+PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+"""Quick, and for photos no larger than slower ways."""
+
+Reader = Callable[[Path], np.ndarray]
+"""Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
+
+
+@dataclass
+class Summary:
+    """What a run did: pictures whose target is new, was there already, or failed (name → reason)."""
+
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One picture. ``name`` is its target's path in the output folder, without ending."""
+
+    picture: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all pictures of a run have in common; picklable."""
+
+    out: Path
+    choice: FitterChoice
+    read: Reader
+
+
+def make_targets(
+    pictures: Sequence[Path],
+    out: str | os.PathLike,
+    *,
+    root: str | os.PathLike,
+    read: Reader,
+    choice: FitterChoice | None = None,
+    workers: int = 1,
+    keep_pairs: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Make the targets of many pictures.
+
+    Args:
+        pictures: files below ``root``. out: the output folder, made when missing; neither may lie in the other.
+        read: how a picture is read. choice: how its face is fitted; default: detect and fit.
+        workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
+        keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+
+    Raises:
+        ValueError: folders that lie in each other, two pictures for one target, or a bad choice.
+        OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
+    """
+    root, out = Path(root), Path(out)
+    _check_folders(root, out)
+    tasks = _tasks(pictures, root)
+    job = _Job(out, choice or FitterChoice(), read)
+    fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
+    out.mkdir(parents=True, exist_ok=True)
+    pending = _read_failures(out / "failures.csv")
+    names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
+    summary, good = Summary(), []
+    outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
+    try:
+        with closing(outcomes), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
+            for task, reason in outcomes:
+                shown = names[task.name]
+                pending.pop(shown, None)
+                if reason in ("made", "kept"):
+                    (summary.made if reason == "made" else summary.kept).append(shown)
+                    good.append(task)
+                else:
+                    summary.failures[shown] = reason
+                    bar.set_postfix(failed=len(summary.failures), refresh=False)
+                bar.update()
+    finally:
+        rest = {shown: pending[shown] for shown in names.values() if shown in pending}
+        failures = sorted({**rest, **summary.failures}.items())
+        _write_table(out / "failures.csv", ("picture", "reason"), failures)
+        if keep_pairs:
+            _write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
+    return summary
+
+
+def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) -> bool:
+    """Make one target, unless it is there and valid.
+
+    Args:
+        picture: the picture's file. target: the volume's path, ending in ``.npz``; the crop lies beside it.
+
+    Returns:
+        Whether it had to be made.
+
+    Raises:
+        ValueError: the picture cannot be read, or has no face; one sentence. No target is there then.
+        OSError: the target cannot be written; nothing half-written is left.
+    """
+    crop_file = None if fitter.cropped else target.with_suffix(".png")
+    try:
+        source = _digest(picture, *([] if fitter.companion is None else [picture.with_suffix(fitter.companion)]))
+    except OSError as error:
+        raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
+    if _is_valid(target, crop_file, source=source, settings=fitter.settings):
+        return False
+    for stale in filter(None, (target, crop_file)):
+        stale.unlink(missing_ok=True)
+    try:
+        image = read(picture)
+        vertices = fitter(image, picture)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(vertices))
+    placed = transform_points(vertices, matrix)
+    volume, offset = voxelize(*fitter.model.close(placed))
+    if not volume.any():
+        raise NoFaceError(f"Expected a solid in the crop of {picture.name}, got none; the fit lies outside of it.")
+    meta = {
+        "picture": picture.name,
+        "source": source,
+        "settings": fitter.settings,
+        "matrix": matrix.tolist(),
+        "landmarks": fitter.model.landmarks(placed).round(3).tolist(),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if crop_file is not None:
+        crop = warp_similarity(image, matrix, CROP_SIZE)
+        png = cv2.imencode(".png", crop[:, :, ::-1], PNG_OPTIONS)[1].tobytes()
+        meta["crop"] = hashlib.sha256(png).hexdigest()
+        write_bytes(crop_file, png)
+    save_volume(target, volume, offset=offset, meta=meta)
+    return True
+
+
+def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict) -> bool:
+    """Whether the target is whole, and was made of this very picture, with these settings, and with this crop."""
+    try:
+        volume, _, meta = load_volume(target)
+        crop = None if crop_file is None else _digest(crop_file)
+    except (ValueError, OSError):
+        return False
+    same = (meta.get("source"), meta.get("settings"), meta.get("crop")) == (source, settings, crop)
+    return same and volume.shape == VOLUME_SHAPE and bool(volume.any())
+
+
+def _digest(*paths: Path) -> str:
+    """SHA-256 of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
+    """The task with "made", "kept", or the reason why there is no target."""
+    try:
+        made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
+    except ValueError as error:
+        return task, " ".join(str(error).split()) or type(error).__name__
+    return task, "made" if made else "kept"
+
+
+def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Iterator[tuple[_Task, str]]:
+    for task in tasks:
+        yield _attempt(task, job, fitter)
+
+
+def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Iterator[tuple[_Task, str]]:
+    """The same by several processes, in any order."""
+    batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
+    fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
+    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=signal.signal,
+                               initargs=(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
+    try:
+        for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
+            yield from future.result()
+    except BrokenProcessPool as error:
+        raise OSError(
+            "A worker process died, perhaps for want of memory; start again with fewer workers, finished targets stay."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batch(tasks: Sequence[_Task], job: _Job) -> list[tuple[_Task, str]]:
+    """In a worker process."""
+    return [_attempt(task, job, _fitter_of(job.choice)) for task in tasks]
+
+
+@lru_cache(maxsize=1)
+def _fitter_of(choice: FitterChoice) -> Fitter:
+    """A worker's own fitter, built for its first picture."""
+    return choice.build()
+
+
+def _tasks(pictures: Sequence[Path], root: Path) -> list[_Task]:
+    """One task per picture; pictures that differ only in their ending keep it in their target's name."""
+    stems = Counter(path.with_suffix("") for path in pictures)
+    tasks = []
+    for path in sorted(pictures):
+        stem = path.relative_to(root).with_suffix("").as_posix()
+        if stems[path.with_suffix("")] > 1:
+            stem += "_" + path.suffix[1:].lower()
+        tasks.append(_Task(path, stem))
+    twice = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
+    if twice:
+        raise ValueError(f"Expected one picture per target, got several for {twice[0]}; rename all but one.")
+    return tasks
+
+
+def _check_folders(root: Path, out: Path) -> None:
+    if not root.is_dir():
+        raise NotADirectoryError(f"Expected a folder of pictures, {root} is none; check the path.")
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"Expected a folder for the targets, {out} is a file; name another one.")
+    inner, outer = out.resolve(), root.resolve()
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise ValueError(f"Expected an output folder apart from {root}, which is never written to, got {out}.")
+
+
+def _read_failures(path: Path) -> dict[str, str]:
+    """Picture → reason of an earlier run; none when the file is missing or is another one."""
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["picture"]: row["reason"] for row in csv.DictReader(file) if {"picture", "reason"} <= row.keys()}
+
+
+def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, str]]:
+    """Picture and volume of each target, relative to the output folder; the picture is the crop."""
+    rows = []
+    for task in sorted(tasks, key=lambda task: task.name):
+        crop = Path(os.path.relpath(task.picture, out)).as_posix() if cropped else f"{task.name}.png"
+        rows.append((crop, f"{task.name}.npz"))
+    return rows
+
+
+def _write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_bytes(path, text.getvalue().encode("utf-8"))

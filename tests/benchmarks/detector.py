@@ -1,0 +1,112 @@
+"""Times FaceBoxes at 720p beside the original's design, on one thread: ``python tests/benchmarks/detector.py``.
+
+"As 3DDFA_V2 does it" is the same network with its batch normalisations as they are, the prior boxes built by a loop in
+Python for every photo, and all of them decoded. The times are the process's own (of the processor, not of the clock),
+so that other programs on the machine disturb them less; the best of the runs is the one to compare. Both use the
+official weights where they are at hand, else the open ones; the time is the same.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from itertools import product
+
+import cv2
+import numpy as np
+import skimage.data
+import torch
+
+from tddfa import FaceBoxes, nms
+from tddfa.checkpoints import fill, read_checkpoint
+from tddfa.faceboxes import (
+    MEAN_BGR,
+    OVERLAP,
+    SCORE_FLOOR,
+    SIDES,
+    STEPS,
+    FaceBoxesNet,
+    decode,
+    default_weights,
+    prior_boxes,
+    shrink,
+)
+
+
+def photo_720p() -> np.ndarray:
+    """The astronaut, enlarged and laid on grey: (720, 1280, 3)."""
+    photo = np.full((720, 1280, 3), 128, np.uint8)
+    photo[:, 280:1000] = cv2.resize(skimage.data.astronaut(), (720, 720))
+    return photo
+
+
+def priors_by_loop(height: int, width: int) -> torch.Tensor:
+    """The prior boxes one number after the other."""
+    numbers = []
+    for step, sides in zip(STEPS, SIDES, strict=True):
+        for row, column in product(range(math.ceil(height / step)), range(math.ceil(width / step))):
+            for side in sides:
+                inner = {32: (0, 0.25, 0.5, 0.75), 64: (0, 0.5)}.get(side, (0.5,))
+                for dy, dx in product(inner, inner):
+                    numbers += [(column + dx) * step / width, (row + dy) * step / height, side / width, side / height]
+    return torch.Tensor(numbers).view(-1, 4)
+
+
+def plain_detector(network: FaceBoxesNet) -> Callable[[np.ndarray], np.ndarray]:
+    """A detector in the original's design."""
+
+    def detect(image: np.ndarray) -> np.ndarray:
+        small, scale = shrink(image[:, :, ::-1].copy())
+        height, width = small.shape[:2]
+        batch = np.float32(small)
+        batch -= MEAN_BGR
+        with torch.no_grad():
+            offsets, scores = network(torch.from_numpy(batch.transpose(2, 0, 1)).unsqueeze(0))
+            scores = torch.softmax(scores[0], dim=-1).numpy()[:, 1]
+            boxes = decode(offsets[0], priors_by_loop(height, width))
+            boxes = (boxes * torch.Tensor([width, height, width, height]) / scale).numpy()
+        kept = np.where(scores > SCORE_FLOOR)[0]
+        kept = kept[scores[kept].argsort()[::-1][:5000]]
+        found = np.hstack((boxes[kept], scores[kept, None]))
+        return np.array([box for box in found[nms(found, OVERLAP)] if box[4] > 0.5]).reshape(-1, 5)
+
+    return detect
+
+
+def best(function: Callable[[], object], runs: int) -> float:
+    """Milliseconds of processor time."""
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        function()
+        times.append(1e3 * (time.process_time() - start))
+    return min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=30, help="runs of each line (default 30)")
+    runs = parser.parse_args().runs
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    photo = photo_720p()
+    small, _ = shrink(photo)
+    weights = default_weights()
+    plain = plain_detector(fill(FaceBoxesNet(), read_checkpoint(weights), weights.name))
+    print(f"{'1280 x 720, one thread':<44}{'best ms':>8}{'ratio':>8}")
+    original = best(lambda: plain(photo), runs)
+    print(f"{'as 3DDFA_V2 does it':<44}{original:>8.1f}{1:>8.2f}")
+    for runtime in ("torch", "onnx"):
+        detector = FaceBoxes(weights, runtime=runtime, threads=1)
+        difference = np.abs(detector(photo) - plain(photo)).max(initial=0.0)
+        ours = best(lambda d=detector: d(photo), runs)
+        label = f"FaceBoxes(runtime={runtime!r}), {difference:.4f} px apart"
+        print(f"{label:<44}{ours:>8.1f}{original / ours:>8.2f}")
+    loop = best(lambda: priors_by_loop(*small.shape[:2]), runs)
+    vector = best(lambda: prior_boxes(*small.shape[:2]), runs)
+    print(f"{'prior boxes by a loop':<44}{loop:>8.2f}\n{'prior_boxes, not cached':<44}{vector:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How good the open regressor and the open detector are: on renders that training never saw, and on photographs.
+
+    python tests/benchmarks/open_family.py [--regressor FILE] [--detector FILE] [--count 300]
+
+Photographs are those of $VRN_ASSETS with the points of $VRN_REFERENCE, which 3DDFA_V2's own mb05 found and which are
+not exact themselves. Nothing was trained on them or tuned to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from tddfa import TDDFA, FaceBoxes
+from vrnlib.boxes import face_box
+from vrnlib.composites import Composites, Cutouts
+from vrnlib.dataset import TEST_SEED
+from vrnlib.detection import load_detector, recall_by
+from vrnlib.evaluation import yaw_of
+from vrnlib.images import read_photo
+from vrnlib.synthetic import FaceRenderer
+
+DATA = Path(str(files("tddfa"))) / "data"
+
+
+def point_error(points: np.ndarray, truth: np.ndarray) -> float:
+    """Mean 2D distance of (68, 2|3) points, per cent of sqrt(w h) of the truth's box."""
+    size = np.sqrt(np.prod(np.ptp(truth[:, :2], axis=0)))
+    return float(100 * np.linalg.norm(points[:, :2] - truth[:, :2], axis=1).mean() / size)
+
+
+def regressor_on_renders(regressor: TDDFA, count: int) -> dict:
+    """68-point error on held-out renders, boxes from the true landmarks, by yaw."""
+    renderer, errors, yaws = FaceRenderer(), [], []
+    for index in range(count):
+        sample = renderer.sample(TEST_SEED, index, size=192, canvas=320, augment_damage=True)
+        parameters, rois = regressor(sample.image, face_box(sample.landmarks)[None])
+        errors.append(point_error(regressor.reconstruct(parameters, rois, dense=False)[0], sample.landmarks))
+        yaws.append(abs(yaw_of(sample.parameters)))
+    errors, yaws = np.array(errors), np.array(yaws)
+    bins = [(low, (yaws >= low) & (yaws < low + 30)) for low in (0, 30, 60)]
+    return {"all": errors.mean()} | {f"yaw {low}-{low + 30}": errors[chosen].mean() for low, chosen in bins}
+
+
+def photographs():
+    """(name, photo, reference arrays) of what is at hand."""
+    import skimage.data
+
+    reference, photos = Path(os.environ["VRN_REFERENCE"]), Path(os.environ["VRN_ASSETS"]) / "photos"
+    for name in ("emma", "trump_hillary", "JianzhuGuo", "astronaut"):
+        photo = skimage.data.astronaut() if name == "astronaut" else read_photo(photos / f"{name}.jpg")
+        with np.load(reference / f"{name}.npz") as known:
+            yield name, photo, known["boxes"], known["sparse"].transpose(0, 2, 1)
+
+
+def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
+    """Per photo: the points' error with the official boxes, after a second look, and what the open detector finds."""
+    report = {}
+    for name, photo, boxes, truth in photographs():
+        points = regressor.reconstruct(*regressor(photo, boxes), dense=False)
+        again = regressor.reconstruct(*regressor(photo, list(points), crop_policy="landmark"), dense=False)
+        report[name] = {
+            "first": [round(point_error(*pair), 2) for pair in zip(points, truth, strict=True)],
+            "second": [round(point_error(*pair), 2) for pair in zip(again, truth, strict=True)],
+        }
+        if detector is not None:
+            found = detector(photo)
+            middles = (found[:, :2] + found[:, 2:4]) / 2
+            hits = [bool(((middles > box[:2]) & (middles < box[2:4])).all(1).any()) for box in boxes]
+            report[name] |= {"faces": len(hits), "found": sum(hits), "boxes": len(found)}
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--regressor", type=Path, default=DATA / "mb05_open.safetensors")
+    parser.add_argument("--detector", type=Path, default=DATA / "faceboxes_open.safetensors")
+    parser.add_argument("--count", type=int, default=300, help="renders and composites")
+    args = parser.parse_args()
+    regressor = TDDFA(args.regressor, threads=1)
+    report = {"regressor on renders, %": regressor_on_renders(regressor, args.count)}
+    detector = None
+    if args.detector.is_file():
+        detector = FaceBoxes(args.detector, threads=1)
+        with tempfile.TemporaryDirectory() as folder:
+            cutouts = Cutouts(folder, seed=TEST_SEED, count=min(args.count, 200))
+            pictures = Composites(cutouts, seed=0, length=args.count)
+            report["detector on composites"] = recall_by(load_detector(args.detector), pictures)
+    if {"VRN_ASSETS", "VRN_REFERENCE"} <= os.environ.keys():
+        report["photographs"] = on_photographs(regressor, detector)
+    print(json.dumps(report, indent=2, default=float))
+
+
+if __name__ == "__main__":
+    main()

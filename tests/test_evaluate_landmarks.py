@@ -1,0 +1,179 @@
+"""The 68-point error by yaw, against figures worked out by hand, on folders in the published layouts."""
+
+import json
+
+import numpy as np
+import pytest
+from labelled_faces import render, save_image, save_mat
+from PIL import Image
+
+from tddfa.crop import warp_similarity
+from tddfa.datasets import LabelledFace, aflw2000_crops
+from tddfa.geometry import roi_from_landmarks
+from vrnlib import cli
+from vrnlib.evaluate_landmarks import by_yaw, data_sets, evaluate_landmarks, landmark_error, predictor
+
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return render(COUNT)
+
+
+@pytest.fixture(scope="module")
+def photos(samples, tmp_path_factory):
+    """AFLW2000-3D as it is downloaded."""
+    root = tmp_path_factory.mktemp("downloaded")
+    for number, sample in enumerate(samples):
+        path = save_image(root / "AFLW2000" / f"image{number:05d}.png", sample)
+        save_mat(path.with_suffix(".mat"), sample)
+    return root
+
+
+@pytest.fixture(scope="module")
+def crops(samples, tmp_path_factory):
+    """The same as 3DDFA ships it: crops of 120 x 120, made by its rule; points and boxes count from 1."""
+    root = tmp_path_factory.mktemp("shipped")
+    folder, configs = root / "test.data" / "AFLW2000-3D_crop", root / "test.configs"
+    folder.mkdir(parents=True)
+    configs.mkdir()
+    names, points, boxes = [], [], []
+    for number, sample in enumerate(samples):
+        truth = sample.landmarks[:, :2] + 1
+        left, top, right, bottom = (round(value) for value in roi_from_landmarks(truth))
+        scale = 120 / (right - left + 1)
+        # pixel centres: the box's first pixel, column `left` from 1, begins at left - 1.5 counted from 0
+        matrix = np.array([[scale, 0, -0.5 - scale * (left - 1.5)], [0, scale, -0.5 - scale * (top - 1.5)]])
+        Image.fromarray(warp_similarity(sample.image, matrix, 120)).save(folder / f"image{number:05d}.png")
+        names.append(f"image{number:05d}.png")
+        points.append(truth.T)
+        boxes.append([left, top, right, bottom])
+    (root / "test.data" / "AFLW2000-3D_crop.list").write_text("\n".join(names) + "\n")
+    np.save(configs / "AFLW2000-3D.pts68.npy", np.array(points, np.float32))
+    np.save(configs / "AFLW2000-3D.pose.npy", np.array([-20, 45, -351.2], np.float32))
+    np.save(configs / "AFLW2000-3D_crop.roi_box.npy", np.array(boxes))
+    return root
+
+
+def test_the_error_of_a_face():
+    truth = np.zeros((68, 2))
+    truth[0], truth[1] = [10, 20], [110, 45]  # with the zeros: a box of 110 x 45
+    points = truth + [3, 4]
+    points[0] = truth[0]
+    assert landmark_error(points, truth) == pytest.approx(5 * 67 / 68 / np.sqrt(110 * 45))
+    with pytest.raises(ValueError, match="without area"):
+        landmark_error(points, np.zeros((68, 2)))
+    with pytest.raises(ValueError, match="68, 2"):
+        landmark_error(points[:67], truth)
+
+
+def test_bins_are_those_of_the_benchmark():
+    """Up to 30 and up to 60 belong to the lower bin; wild angles (the shipped list has them) count as 60-90."""
+    report = by_yaw([0.01, 0.02, 0.04, 0.06, 0.09, 0.12], [0, -30.0, 30.5, -60, 61, -351.2])
+    assert report["0-30"] == pytest.approx(1.5) and report["30-60"] == pytest.approx(5)
+    assert report["60-90"] == pytest.approx(10.5) and report["mean"] == pytest.approx(17 / 3)
+    assert report["std"] == pytest.approx(np.std([1.5, 5, 10.5])) and report["all"] == pytest.approx(34 / 6)
+    assert report["faces"] == {"0-30": 2, "30-60": 2, "60-90": 2}
+    assert by_yaw([0.01], [10])["mean"] is None and by_yaw([0.01], [10])["0-30"] == pytest.approx(1)
+    assert by_yaw([0.01, 0.03], [None, None]) == {"all": pytest.approx(2)}
+
+
+def test_a_known_mistake_gives_the_error_by_hand(crops):
+    """Every point two crop pixels too far right: 2 * scale / sqrt(w h) of each face."""
+    faces = aflw2000_crops(crops)
+    report = evaluate_landmarks(faces, lambda image, face: face.truth_in_image + [2, 0], progress=False)
+    errors = [100 * 2 * face.scale[0] / np.sqrt(np.prod(np.ptp(face.truth, axis=0))) for face in faces]
+    assert report["nme_percent"]["all"] == pytest.approx(np.mean(errors))
+    assert report["nme_percent"]["60-90"] == pytest.approx(errors[2]) and report["missing"] == 0
+
+
+def test_faces_that_are_not_found_are_counted(crops):
+    faces = aflw2000_crops(crops)
+    report = evaluate_landmarks(
+        faces, lambda image, face: None if face is faces[0] else face.truth_in_image, progress=False
+    )
+    assert (report["count"], report["missing"]) == (3, 1) and report["nme_percent"]["all"] == pytest.approx(0)
+    with pytest.raises(ValueError, match="none"):
+        evaluate_landmarks(faces, lambda image, face: None, progress=False)
+
+
+def test_3ddfa_sees_a_shipped_crop_whole(monkeypatch, tmp_path):
+    """No resampling, no shift: its roi is the crop's own square."""
+    seen = []
+
+    class Regressor:
+        def __init__(self, *args, **options):
+            pass
+
+        def __call__(self, image, boxes, *, crop_policy):
+            seen.append(roi_from_landmarks(boxes[0]))
+            return np.zeros((1, 62)), np.array(seen[-1:])
+
+        def reconstruct(self, params, rois, *, dense):
+            return np.zeros((1, 68, 3), np.float32)
+
+    monkeypatch.setattr("tddfa.regressor.TDDFA", Regressor)
+    truth = np.random.default_rng(0).uniform(20, 90, (68, 2))
+    predict = predictor("tddfa")
+    image = np.zeros((120, 120, 3), np.uint8)
+    predict(image, LabelledFace(tmp_path, truth, whole=True))
+    predict(image, LabelledFace(tmp_path, truth))
+    assert np.allclose(seen[0], [0, 0, 120, 120]) and np.allclose(seen[1], roi_from_landmarks(truth))
+
+
+def run(capsys, root, *arguments) -> dict:
+    assert cli.main(["evaluate", "landmarks", "--root", str(root), *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_command_on_both_layouts(photos, crops, samples, tmp_path, capsys):
+    """Our FAN on rendered faces: the same faces give nearly the same error, whichever layout they come in."""
+    downloaded = run(capsys, photos, "--detector", "open")["photos"]
+    shipped = run(capsys, crops, "--detector", "open")["crops"]
+    assert downloaded["count"] == shipped["count"] == COUNT and downloaded["missing"] == 0
+    assert 0.3 < downloaded["nme_percent"]["all"] < 8
+    assert abs(downloaded["nme_percent"]["all"] - shipped["nme_percent"]["all"]) < 2
+    assert sum(downloaded["nme_percent"]["faces"].values()) == COUNT
+    assert shipped["nme_percent"]["faces"] == {"0-30": 1, "30-60": 1, "60-90": 1}
+
+
+def test_the_command_on_photos_with_points(samples, tmp_path):
+    points = samples[0].landmarks[:, :2]
+    for number, ending in enumerate((".pts", ".npy", ".mat")):
+        path = save_image(tmp_path / f"{number}.jpg", samples[0]).with_suffix(ending)
+        if ending == ".pts":
+            lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
+            path.write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
+        elif ending == ".npy":
+            np.save(path, samples[0].landmarks)
+        else:
+            save_mat(path, samples[0])
+    save_image(tmp_path / "without.jpg", samples[0])
+    faces = data_sets("folder", tmp_path)["folder"]
+    assert len(faces) == 3 and [face.yaw is None for face in faces] == [True, True, False]
+    for face in faces:
+        assert np.allclose(face.truth, points, atol=1e-3)
+
+
+def test_the_command_tells_what_is_wrong(tmp_path, samples, capsys):
+    (tmp_path / "empty").mkdir()
+    bad = save_image(tmp_path / "bad" / "a.jpg", samples[0])
+    np.save(bad.with_suffix(".npy"), np.zeros((5, 2)))
+    for arguments, word in (
+        (["--root", str(tmp_path / "none")], "none"),
+        (["--root", str(tmp_path / "empty")], ".mat files"),
+        (["--root", str(tmp_path / "empty"), "--dataset", "folder"], "photos with"),
+        (["--root", str(tmp_path / "bad"), "--dataset", "folder"], "68 points"),
+    ):
+        assert cli.main(["evaluate", "landmarks", "--detector", "open", *arguments]) == 1
+        said = capsys.readouterr().err.strip()
+        assert word in said and len(said.splitlines()) == 1
+
+
+def test_official_networks_on_both_layouts(assets, photos, crops, capsys):
+    weights, model = assets / "official/weights/mb05_120x120.pth", assets / "official/configs/bfm_noneck_v3.standin.pkl"
+    arguments = ["--weights", str(weights), "--bfm", str(model)]
+    downloaded, shipped = run(capsys, photos, *arguments)["photos"], run(capsys, crops, *arguments)["crops"]
+    assert downloaded["nme_percent"]["all"] < 10
+    assert abs(downloaded["nme_percent"]["all"] - shipped["nme_percent"]["all"]) < 2
