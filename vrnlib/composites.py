@@ -2,7 +2,8 @@
 
 People are rendered once, without a background, into a cache. Every picture is put together anew: a background, then
 faces of all sizes and tilts from far to near, each blended by its own alpha, so that no seam gives a face away. Between
-them lie things that are no faces: bodies without heads, heads without features, hands, pieces of skin, hair and cloth.
+them lie things that are no faces: textured blobs, bodies without heads, heads without features, hands, pieces of skin,
+hair and cloth.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ class Composites(Dataset):
         """One picture (size, size, 3), its boxes (F, 4) and what is known of them (F,); the first face is ``index``."""
         size, frame = self.size, np.array([0, 0, self.size, self.size])
         picture = np.clip(background(rng, size) * 255, 0, 255).astype(np.uint8)
+        for _ in range(rng.integers(0, 5)):
+            paint_blob(picture, rng)
         boxes, known = np.zeros((0, 4)), np.zeros(0, np.int8)
         layers = [(side, True) for side in face_sizes(rng, size)]
         layers += [(side, False) for side in face_sizes(rng, size)[:2] if rng.random() < 0.5]
@@ -197,6 +200,26 @@ def spoil(image: NDArray[np.uint8], points: NDArray, rng: np.random.Generator) -
     spoiled = cv2.merge(colours)
     blend(spoiled, cv2.multiply(skin, cv2.merge([mask] * 3), scale=1 / 255), mask)
     return cv2.merge([*cv2.split(spoiled), alpha])
+
+
+def paint_blob(picture: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """A soft-edged shape with some texture, at most half as large as the picture, in place: clothes, fruit, shadows."""
+    size = len(picture)
+    side = int(np.exp(rng.uniform(np.log(16), np.log(0.5 * size))))
+    x, y = rng.integers(0, size - side, 2)
+    bumps = smooth_noise(rng, side, int(rng.integers(2, 5)))[..., 0] * rng.uniform(0.05, 0.4)
+    grid = np.linspace(-1, 1, side, dtype=np.float32)
+    inside = 0.9 - np.hypot(grid[None] * rng.uniform(1, 1.6), grid[:, None] * rng.uniform(1, 1.6)) + bumps
+    alpha = np.clip(inside * rng.uniform(2, 20), 0, 1)[..., None]
+    if rng.random() < 0.5:
+        colours = cv2.resize(background(rng, 96), (side, side))
+    else:  # folds and spots of one colour, or of skin
+        tone = np.array([1.0, 0.72, 0.57]) * rng.uniform(0.2, 1) if rng.random() < 0.5 else rng.random(3)
+        colours = np.full((side, side, 3), tone, np.float32)
+        for cells in (3, 6, 14):
+            colours *= 1 + np.float32(rng.uniform(0, 0.35)) * smooth_noise(rng, side, cells)
+    colours = (np.clip(colours, 0, 1) * alpha * 255).astype(np.uint8)
+    blend(picture[y : y + side, x : x + side], colours, (alpha[..., 0] * 255).astype(np.uint8))
 
 
 def paint_hand(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

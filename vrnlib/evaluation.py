@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +15,30 @@ from tqdm import tqdm
 
 from vrnlib import evaluate_landmarks
 from vrnlib.dataset import TEST_SEED, TRAIN_SEED
+from vrnlib.looks import SeveralLooks
 from vrnlib.metrics import iou
-from vrnlib.network import VRN, load_network
-from vrnlib.reconstruct import predict_volume
-from vrnlib.synthetic import FaceRenderer, render_pair
+from vrnlib.reconstruct import open_networks, predict_volume
+from vrnlib.synthetic import render_pair
 
 
 def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_]:
     """The voxels that more than half of ``count`` training solids fill: the best guess that ignores the photo."""
-    renderer = FaceRenderer()
     total = np.zeros((200, 192, 192), np.uint16)
     for index in range(count):
-        total += render_pair(seed, index, model=renderer).volume()
+        total += render_pair(seed, index).volume()
     return total > count / 2
 
 
-def evaluate_iou(network: VRN, *, count: int = 500, seed: int = TEST_SEED, progress: bool = True) -> dict:
+def evaluate_iou(network: Callable, *, count: int = 500, seed: int = TEST_SEED, progress: bool = True) -> dict:
     """IoU of predicted and true solids, 192×192×200, on ``count`` renders of stream ``seed``.
 
+    network: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
     Returns {"iou", "count", "by_yaw": {"0-30", "30-60", "60-90"}, "mean_volume_iou"}.
     """
-    renderer, guess = FaceRenderer(), mean_volume()
+    guess = mean_volume()
     scores, baseline, yaws = [], [], []
     for index in tqdm(range(count), desc="IoU", disable=not progress):
-        sample = render_pair(seed, index, model=renderer)
+        sample = render_pair(seed, index)
         solid = sample.volume()
         scores.append(iou(predict_volume(network, sample.image) > 0.5, solid))
         baseline.append(iou(guess, solid))
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes = measures.add_parser("iou", help="a VRN's volumes against rendered faces that training never saw")
     volumes.add_argument("--weights", default="vrn_open", help="a name or a .safetensors file")
     volumes.add_argument("--count", type=int, default=500, help="renders")
+    volumes.add_argument("--one-look", action="store_true", help="without the four looks of vrnlib.looks")
     points = measures.add_parser("landmarks", help="68 landmarks against labelled photos, e.g. AFLW2000-3D")
     evaluate_landmarks.add_arguments(points)
 
@@ -71,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.measure == "landmarks":
         return evaluate_landmarks.run(args)
-    network = load_network(args.weights)
+    network = open_networks(vrn=args.weights, fan=None).vrn
+    if args.one_look and isinstance(network, SeveralLooks):
+        network = network.vrn
     print(json.dumps(evaluate_iou(network, count=args.count), indent=2))
     return 0

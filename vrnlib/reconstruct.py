@@ -76,8 +76,10 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
-    fan=None leaves the FAN out. Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
+    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.looks`).
+    Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
     """
+    from vrnlib.looks import SeveralLooks
     from vrnlib.network import load_network, weights_path
 
     loaded, weights = {}, {}
@@ -93,6 +95,8 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
                     "name another file."
                 )
             weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            if role == "vrn" and loaded[role].config.resize is not None:
+                loaded[role] = SeveralLooks(loaded[role])
         else:
             loaded[role] = given
             weights[role] = {"name": type(given).__name__, "sha256": None}

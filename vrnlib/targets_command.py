@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help="300W-LP, 300W-3D or AFLW2000-3D: take the parameters of the .mat files beside the photos")
     parser.add_argument("--checkpoint", metavar="NAME|FILE", help="official, mb1, mb05, resnet22, open or a file")
     parser.add_argument("--bfm", metavar="FILE", help="the face model, if not the one of the checkpoint")
-    parser.add_argument("--onnx", action="store_true", help="run the networks by ONNX Runtime, which is faster")
     parser.add_argument("-j", "--workers", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--keep-pairs", action="store_true", help="list picture and volume of each target in pairs.csv")
 
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     choice = FitterChoice(
         how="crop" if args.crops else "mat" if args.mat else "photo",
-        weights=args.checkpoint, model=args.bfm, runtime="onnx" if args.onnx else "torch",
+        weights=args.checkpoint, model=args.bfm,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop ends as tidily as Ctrl-C
     summary = make_targets(

@@ -61,7 +61,7 @@ class FitterChoice:
     how: str = "photo"
     weights: str | None = None
     model: str | None = None
-    runtime: str = "torch"
+    runtime: str = "onnx"
 
     def build(self) -> Fitter:
         """The fitter itself, its networks loaded. Raises ValueError or OSError (sentences) for bad files."""

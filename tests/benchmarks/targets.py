@@ -1,4 +1,4 @@
-"""Times volume targets on one core: ``python tests/benchmarks/targets.py [--pictures 40] [--single 5] [--onnx]``.
+"""Times volume targets on one core: ``python tests/benchmarks/targets.py [--pictures 40] [--single 5] [--torch]``.
 
 ``vrn targets`` is one process for all pictures. Beside it runs what it replaces, a process per picture, as the original
 generator had it: a fresh Python that imports, loads the networks and the face model, and makes one target with the same
@@ -25,7 +25,7 @@ import numpy as np
 WHOLE = 122_450  # pictures of 300W-LP, flipped ones included
 
 
-def choice(how: str, onnx: bool):
+def choice(how: str, torch: bool):
     from tddfa.assets import available
     from tddfa.fitters import FitterChoice
 
@@ -34,15 +34,15 @@ def choice(how: str, onnx: bool):
     if not available("bfm_noneck_v3.pkl") and standin.is_file():
         model = str(standin)
     weights = "mb05" if available("mb05_120x120.pth") and (model or available("bfm_noneck_v3.pkl")) else "open"
-    return FitterChoice(how=how, weights=weights, model=model, runtime="onnx" if onnx else "torch")
+    return FitterChoice(how=how, weights=weights, model=model, runtime="torch" if torch else "onnx")
 
 
-def make(how: str, onnx: bool, out: Path, paths: list[Path]) -> list[str]:
+def make(how: str, torch: bool, out: Path, paths: list[Path]) -> list[str]:
     """The whole life of a process: the names of the pictures that got a target."""
     from tddfa.targets import make_targets
     from vrnlib.images import read_photo
 
-    chosen = choice(how, onnx)
+    chosen = choice(how, torch)
     return make_targets(paths, out, root=paths[0].parent, read=read_photo, choice=chosen, progress=False).made
 
 
@@ -81,30 +81,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=40, help="pictures for one process (default 40)")
     parser.add_argument("--single", type=int, default=5, help="of them, for processes of their own (default 5)")
-    parser.add_argument("--onnx", action="store_true", help="both by ONNX Runtime")
+    parser.add_argument("--torch", action="store_true", help="both by torch instead of ONNX Runtime")
     parser.add_argument("--how", choices=("photo", "crop", "mat"), default="photo")
     parser.add_argument("--make", nargs="+", type=Path, metavar=("OUT", "PICTURE"), help="make these targets and end")
     args = parser.parse_args()
     if args.make:
-        make(args.how, args.onnx, args.make[0], args.make[1:])
+        make(args.how, args.torch, args.make[0], args.make[1:])
         return
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = pictures(folder, args.pictures, args.how)
-        made = set(make(args.how, args.onnx, folder / "first", paths))  # files are cached, ONNX is exported
+        made = set(make(args.how, args.torch, folder / "first", paths))  # files are cached, ONNX is exported
         faces = [path for path in paths if path.name in made]
         print(f"{len(faces)} of {len(paths)} pictures have a face that is found")
 
         def process(number: int, chosen: list[Path]) -> None:
-            command = [sys.executable, __file__, "--how", args.how, *(["--onnx"] if args.onnx else []), "--make"]
+            command = [sys.executable, __file__, "--how", args.how, *(["--torch"] if args.torch else []), "--make"]
             subprocess.run([*command, folder / f"out{number}", *chosen], check=True)
 
         single = faces[: args.single]
         each = seconds(lambda: [process(k, [path]) for k, path in enumerate(single)]) / len(single)
         together = (seconds(lambda: process(-1, faces)) - each) / (len(faces) - 1)  # the start is paid once
-    print(f"{args.how}, {'ONNX Runtime' if args.onnx else 'torch'}, one core{'':<22}{'wall s':>10}{'CPU s':>10}")
+    print(f"{args.how}, {'torch' if args.torch else 'ONNX Runtime'}, one core{'':<22}{'wall s':>10}{'CPU s':>10}")
     rows = {"a process per picture": each, "one process, per picture": together}
     rows |= {f"300W-LP in hours, {label.split(',')[0]}": times * WHOLE / 3600 for label, times in rows.items()}
     for label, times in rows.items():
