@@ -145,9 +145,9 @@ def detector(request):
 
 def test_the_astronauts_face(detector):
     boxes = detector(skimage.data.astronaut())
-    assert len(boxes) == 1
     x0, y0, x1, y1, score = boxes[0]
-    assert x0 < 200 and 250 < x1 < 320 and y0 < 110 and 160 < y1 < 240 and score > 0.5
+    assert x0 < 200 and 250 < x1 < 320 and y0 < 110 and 160 < y1 < 240 and score > 0.9
+    assert (boxes[1:, 4] < 0.7).all()  # the open detector has two doubtful ones, see its card
 
 
 def test_a_face_at_the_border(detector):
