@@ -21,6 +21,8 @@ import trimesh
 from tddfa import MorphableModel, load_volume, nms, reference, save_volume, voxelize
 from tddfa.raster import interpolate, rasterize, render_colors, vertex_normals
 
+STANDIN = "official/configs/bfm_noneck_v3.standin.pkl"
+
 
 def best_and_median(function: Callable[[], object], runs: int) -> tuple[float, float]:
     """Milliseconds; a single run is not warmed up."""
@@ -44,7 +46,7 @@ def closed_face(model: MorphableModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def face_mesh() -> tuple[str, np.ndarray, np.ndarray]:
-    standin = Path(os.environ.get("VRN_ASSETS", ""), "official/configs/bfm_noneck_v3.standin.pkl")
+    standin = Path(os.environ.get("VRN_ASSETS", ""), STANDIN)
     if os.environ.get("VRN_ASSETS") and standin.is_file():
         return "BFM stand-in", *closed_face(MorphableModel.load(standin))
     vertices, triangles = closed_face(MorphableModel.open())
@@ -105,7 +107,11 @@ def main() -> None:
     face, _ = closed_face(model)
     with tempfile.TemporaryDirectory() as folder:
         plain = plain_renderer(Path(folder))  # stays loaded
-    for label, points, faces in ((name, vertices, triangles), ("open face", face, model.tri)):
+    meshes = [("open face", face, model.tri)]
+    if name == "BFM stand-in":  # drawn as 3DDFA_V2 draws it, without a back
+        official = MorphableModel.load(Path(os.environ["VRN_ASSETS"], STANDIN))
+        meshes.insert(0, (name, vertices, official.tri))
+    for label, points, faces in meshes:
         attributes = np.random.default_rng(0).random((len(points), 12)).astype(np.float32)
         for height, width, zoom in ((192, 192, 1.0), (480, 640, 2.5)):
             placed = points * np.float32(zoom)
