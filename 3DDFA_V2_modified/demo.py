@@ -9,7 +9,6 @@ Without -c the official weights and face model are used where they are at hand, 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,19 +16,16 @@ import numpy as np
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel, read_config
 from tddfa.outputs import MESHES, OUTPUTS, find_faces, save_arrays, save_output
+from vrnlib.cli import told
 from vrnlib.images import read_photo
 
 RESULTS = Path("examples/results")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Gives the exit code: 0, or 1 after one sentence on stderr."""
+    """Gives the exit code: 0; after one sentence on stderr 1, or 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except (ValueError, OSError) as error:
-        print(f"demo: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 1
+    return told("demo", lambda: _run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from demo import open_models
 from tddfa.draw import draw_dense, draw_landmarks, draw_mesh
 from tddfa.video import TrackedFrame, track
 from tddfa.video_files import VideoReader, VideoWriter, check_display
+from vrnlib.cli import sentence, told
 
 RESULTS = Path("examples/results/videos")
 
@@ -38,14 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What OpenCV and FFmpeg have to say of a bad file comes as our own sentence.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    try:
-        return _webcam(arguments) if arguments.video_fp is None else _file(arguments)
-    except (ValueError, OSError) as error:
-        print(f"demo_video: {_sentence(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("demo_video: stopped.", file=sys.stderr)
-        return 130
+    return told("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +80,7 @@ def _file(arguments: argparse.Namespace) -> int:
             except (ValueError, OSError) as error:
                 if not writer.frames:
                     raise
-                print(f"demo_video: {_sentence(error)}", file=sys.stderr)
+                print(f"demo_video: {sentence(error)}", file=sys.stderr)
                 code = 1
     seconds = time.perf_counter() - began
     if code == 130:
@@ -134,10 +128,6 @@ def _tracked(
     }[arguments.opt]
     frames = track(reader, detector, tddfa, dense=arguments.opt != "2d_sparse", smooth=arguments.smooth)
     return frames, lambda frame: frame.image if frame.landmarks is None else draw_face(frame)
-
-
-def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -23,13 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(argv[0] if argv else None)
     arguments = parser.parse_args(argv)
+    return told("vrn", lambda: int(arguments.func(arguments) or 0))
+
+
+def told(program: str, job: Callable[[], int]) -> int:
+    """Run a command's job. Its exit code; for an error 1, for Ctrl-C 130, each after one sentence on stderr."""
     try:
-        return int(arguments.func(arguments) or 0)
+        return job()
     except (ValueError, OSError) as error:
-        print(f"vrn: {_sentence(error)}", file=sys.stderr)
+        print(f"{program}: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("vrn: stopped.", file=sys.stderr)
+        print(f"{program}: stopped.", file=sys.stderr)
         return 130
 
 
@@ -85,7 +90,7 @@ def _reconstruct(arguments: argparse.Namespace) -> int:
             try:
                 _one_photo(read_photo(path), path, name, networks, arguments)
             except ValueError as error:
-                skipped.append(_sentence(error))
+                skipped.append(sentence(error))
                 bar.write(f"skipped: {skipped[-1]}", file=sys.stderr)
     print(f"{len(photos) - len(skipped)} of {len(photos)} photos reconstructed into {arguments.out}.")
     return 1 if len(skipped) == len(photos) else 0
@@ -106,7 +111,8 @@ def _check_output(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is a file where a folder for the results was expected; name another one.")
 
 
-def _sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> str:
+    """An error's message on one line, or its kind when it has none."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
 

@@ -31,6 +31,8 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from tddfa.files import write_bytes
+
 #: Where the repository is published; the badge and the set-up cell are made of it.
 REPOSITORY = "https://github.com/vrn-workbook/vrn-workbook"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -252,9 +254,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook as a whole or not at all."""
     nbformat.validate(notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_bytes(path, (nbformat.writes(notebook) + "\n").encode("utf-8"))
 
 
 def stale(source: Path) -> list[str]:

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from tddfa.faceboxes import MEAN_BGR, OVERLAP, FaceBoxesNet, decode, encode, prior_boxes
 from tddfa.nms import nms
-from vrnlib.regression import half_tensors, save_tensors
+from vrnlib.network import half_tensors, save_tensors
 from vrnlib.training import Task
 
 MATCH = 0.35
@@ -144,7 +144,7 @@ def detector_task(train: Dataset, held_out: Dataset, *, init: str | Path | None 
 
 def save_detector(path: str | Path, network: nn.Module, *, notes: dict) -> None:
     """Write the network (float16) and notes as `tddfa.FaceBoxes` reads them, whole or not."""
-    save_tensors(path, half_tensors(network), {"architecture": "faceboxes", "notes": notes})
+    save_tensors(path, half_tensors(network), "tddfa", {"architecture": "faceboxes", "notes": notes})
 
 
 def load_detector(path: str | Path) -> FaceBoxesNet:

@@ -8,27 +8,16 @@ Every file appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import struct
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from tddfa.files import write_bytes
 from vrnlib.surface import Surface, upright
 
 FORMATS = (".ply", ".obj", ".glb")
-
-
-def write_bytes(path: str | PathLike[str], data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that no half-written file is ever seen."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_surface(path: str | PathLike[str], surface: Surface) -> None:

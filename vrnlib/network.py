@@ -11,7 +11,6 @@ All networks take RGB in [0, 1], shape (B, 3, H, W).
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tddfa.files import replacing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,24 +255,26 @@ def count_parameters(network: nn.Module) -> int:
 WEIGHTS = Path(__file__).parent / "weights"
 
 
+def half_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The state dict with floating-point tensors as float16."""
+    state = network.state_dict()
+    return {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
+
+
+def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict) -> None:
+    """One safetensors file with the header as JSON under ``key``. The file appears whole or not at all."""
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={key: json.dumps(header, sort_keys=True)})
+        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
+
+
 def save_network(path: str | Path, network: VRN | FAN, *, notes: dict | None = None) -> None:
     """Write a network's weights, its configuration and free notes into one safetensors file.
 
     Floating-point tensors are stored as float16. The file appears whole or not at all.
     """
-    path = Path(path)
-    tensors = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in network.state_dict().items()
-    }
     header = {"class": type(network).__name__, "config": asdict(network.config), "notes": notes or {}}
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file(tensors, temporary, metadata={"vrn": json.dumps(header, sort_keys=True)})
-        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_tensors(path, half_tensors(network), "vrn", header)
 
 
 def weights_path(name: str | Path) -> Path:

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from tddfa.files import write_bytes
 from vrnlib.crop import CROP_SIZE, Crop, crop_face
-from vrnlib.export import save_surface, write_bytes
+from vrnlib.export import save_surface
 from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks, detect
 from vrnlib.show import k3d_html, png_bytes, summary_picture

@@ -10,8 +10,6 @@ into `tddfa.TDDFA` like the official one.
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -29,6 +27,7 @@ from tddfa.morphable import MorphableModel
 from vrnlib.boxes import face_box
 from vrnlib.crop import transform_points
 from vrnlib.dataset import MIRRORED, Augmentation, RenderedFaces
+from vrnlib.network import half_tensors, save_tensors
 from vrnlib.training import Task
 
 MOUTH_INSIDE = 3
@@ -256,24 +255,7 @@ def save_regressor(path: str | Path, network: nn.Module, decoder: VertexDecoder,
     """Write the network (float16), its statistics (float32) and notes as `tddfa.TDDFA` reads them, whole or not."""
     header = {"architecture": "mobilenet", "width": 0.5, "size": NETWORK_SIZE, "notes": notes}
     tensors = half_tensors(network) | {"parameter_mean": decoder.mean, "parameter_std": decoder.std}
-    save_tensors(path, tensors, header)
-
-
-def half_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict with floating-point tensors as float16."""
-    state = network.state_dict()
-    return {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
-
-
-def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict) -> None:
-    """One safetensors file with the header under "tddfa"; it appears whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file(tensors, temporary, metadata={"tddfa": json.dumps(header, sort_keys=True)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_tensors(path, tensors, "tddfa", header)
 
 
 @torch.no_grad()

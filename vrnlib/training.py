@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
+from tddfa.files import replacing, write_bytes
 from vrnlib.network import FAN, VRN, save_network
 
 CHECKPOINT = "checkpoint.pt"
@@ -261,19 +261,13 @@ def fit(
 
 
 def write_checkpoint(folder: Path, config: TrainingConfig, network, average, optimizer, log: list[dict]) -> None:
-    temporary = folder / f".{CHECKPOINT}.tmp"
-    try:
+    with replacing(folder / CHECKPOINT) as temporary:
         torch.save(
             {"config": asdict(config), "network": network.state_dict(), "average": average.state_dict(),
              "optimizer": optimizer.state_dict(), "log": log},
             temporary,
         )  # fmt: skip
-        os.replace(temporary, folder / CHECKPOINT)
-    finally:
-        temporary.unlink(missing_ok=True)
-    lines = folder / f".{LOG}.tmp"
-    lines.write_text("".join(json.dumps(line) + "\n" for line in log))
-    os.replace(lines, folder / LOG)
+    write_bytes(folder / LOG, "".join(json.dumps(line) + "\n" for line in log).encode())
 
 
 def restore(path: Path, config: TrainingConfig, network, average, optimizer) -> tuple[int, list[dict]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .raster import interpolate, rasterize
+from .raster import render_colors
 
 __all__ = ["Faces", "each_face", "list_faces", "paint", "sample_bilinear", "sample_nearest"]
 
@@ -59,9 +59,8 @@ def paint(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, colors
     if left >= right or top >= bottom:
         return drawn
     moved = vertices - np.array([left, top, 0], np.float32)
-    buffers = rasterize(moved, triangles, bottom - top, right - left)
     part = drawn[top:bottom, left:right]
-    painted = interpolate(colors * np.float32(255), triangles, buffers, part)
+    painted = render_colors(moved, triangles, colors * np.float32(255), bottom - top, right - left, part)
     part[...] = painted.clip(0, 255).astype(np.uint8)
     return drawn
 

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_bytes"]
+__all__ = ["replacing", "write_bytes"]
 
 
-def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
-    """Write a file under a temporary name and rename it, so that no half-written file is ever seen.
+@contextmanager
+def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
+    """A temporary name to write to inside the ``with`` block; it becomes ``path`` when the block ends well.
 
-    Raises OSError (one sentence) when the folder is missing, not writable or full; nothing is left behind.
+    what: the kind of file with a space after it, for the message. Raises OSError (one sentence) when the folder is
+    missing, not writable or full; whatever happens, nothing half-written is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        temporary.write_bytes(data)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
-            error.errno, f"expected to write {path}, got: {reason}; check the folder and free space"
+            error.errno, f"expected to write {what}{path}, got: {reason}; check the folder and free space"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return path
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Write a file whole or not at all; errors as in :func:`replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)

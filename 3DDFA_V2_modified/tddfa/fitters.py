@@ -87,8 +87,7 @@ class PhotoFitter:
 
     def __init__(self, regressor, detector) -> None:
         self.regressor, self.detector, self.model = regressor, detector, regressor.model
-        mark = _mark(regressor.path.read_bytes())
-        self.settings = {"how": "photo", "model": _model_mark(self.model), "regressor": mark}
+        self.settings = _settings("photo", regressor)
 
     def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
         boxes = np.asarray(self.detector(image))
@@ -113,8 +112,7 @@ class CropFitter:
 
     def __init__(self, regressor) -> None:
         self.regressor, self.model = regressor, regressor.model
-        mark = _mark(regressor.path.read_bytes())
-        self.settings = {"how": "crop", "model": _model_mark(self.model), "regressor": mark}
+        self.settings = _settings("crop", regressor)
 
     def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
         height, width = image.shape[:2]
@@ -161,6 +159,11 @@ def _fit(regressor, image: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _span(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest x and y."""
     return landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+
+
+def _settings(how: str, regressor) -> dict[str, str]:
+    """What a target depends on besides its picture: the way to fit, the face model, the weights."""
+    return {"how": how, "model": _model_mark(regressor.model), "regressor": _mark(regressor.path.read_bytes())}
 
 
 def _mark(data: bytes) -> str:

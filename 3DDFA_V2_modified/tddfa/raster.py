@@ -110,8 +110,8 @@ def render_colors(
 
     Args:
         vertices, triangles, height, width, cull_backfaces, threads: as in :func:`rasterize`.
-        colors: (N, 3) float32 in [0, 1].
-        background: (H, W, 3) picture in [0, 1] behind the mesh; black without one.
+        colors: (N, 3) float32, of any range.
+        background: (H, W, 3) picture of the same range behind the mesh; black without one.
     """
     vertices, triangles = checked_mesh(vertices, triangles)
     colors = np.ascontiguousarray(colors, np.float32)

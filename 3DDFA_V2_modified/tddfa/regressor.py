@@ -8,6 +8,7 @@ crop with y up (see ``tddfa.geometry``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -87,8 +88,12 @@ class TDDFA:
         self._check_lengths(network)
         self._run = make_runner(network, name=f"regressor_{self.path.stem}", example=(3, self.size, self.size),
                                 runtime=runtime, threads=threads)  # fmt: skip
-        self._dense = _basis(self.model, np.arange(self.model.vertex_count))
         self._sparse = _basis(self.model, self.model.landmark_vertices)
+
+    @cached_property
+    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+        """The basis of all vertices, copied into a quick order only when the dense face is first asked for."""
+        return _basis(self.model, np.arange(self.model.vertex_count))
 
     def __call__(
         self, image: np.ndarray, boxes: np.ndarray | Sequence[np.ndarray], *, crop_policy: str = "box"

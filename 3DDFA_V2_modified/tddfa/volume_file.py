@@ -16,13 +16,14 @@ import io
 import json
 import math
 import os
-import secrets
 import zipfile
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+from .files import replacing
 
 FORMAT = 1
 ENTRIES = ("voxels", "shape", "offset", "meta", "format")
@@ -60,25 +61,15 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
         text = json.dumps({} if meta is None else meta)
     except (TypeError, ValueError) as error:
         raise ValueError(f"expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts") from None
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with open(temporary, "xb") as file:
-            _write_arrays(
-                file,
-                voxels=np.packbits(volume),
-                shape=np.array(volume.shape, np.int64),
-                offset=np.float64(offset),
-                meta=np.frombuffer(text.encode(), np.uint8),
-                format=np.int64(FORMAT),
-            )
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno, f"expected to write the volume file {path}, got: {reason}; check the folder and free space"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, what="the volume file ") as temporary, open(temporary, "xb") as file:
+        _write_arrays(
+            file,
+            voxels=np.packbits(volume),
+            shape=np.array(volume.shape, np.int64),
+            offset=np.float64(offset),
+            meta=np.frombuffer(text.encode(), np.uint8),
+            format=np.int64(FORMAT),
+        )
     return path
 
 

@@ -11,29 +11,17 @@ import ctypes
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import trimesh
+from timing import best_and_median
 
 from tddfa import MorphableModel, load_volume, nms, reference, save_volume, voxelize
 from tddfa.raster import interpolate, rasterize, render_colors, vertex_normals
 
 STANDIN = "official/configs/bfm_noneck_v3.standin.pkl"
-
-
-def best_and_median(function: Callable[[], object], runs: int) -> tuple[float, float]:
-    """Milliseconds; a single run is not warmed up."""
-    if runs > 1:
-        function()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        function()
-        times.append(1e3 * (time.perf_counter() - start))
-    return min(times), float(np.median(times))
 
 
 def closed_face(model: MorphableModel) -> tuple[np.ndarray, np.ndarray]:

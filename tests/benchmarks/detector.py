@@ -8,7 +8,6 @@ official weights where they are at hand, else the open ones; the time is the sam
 
 import argparse
 import math
-import time
 from collections.abc import Callable
 from itertools import product
 
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
+from timing import best
 
 from tddfa import FaceBoxes, nms
 from tddfa.checkpoints import fill, read_checkpoint
@@ -71,17 +71,6 @@ def plain_detector(network: FaceBoxesNet) -> Callable[[np.ndarray], np.ndarray]:
         return np.array([box for box in found[nms(found, OVERLAP)] if box[4] > 0.5]).reshape(-1, 5)
 
     return detect
-
-
-def best(function: Callable[[], object], runs: int) -> float:
-    """Milliseconds of processor time."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        function()
-        times.append(1e3 * (time.process_time() - start))
-    return min(times)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from vrnlib.boxes import face_box
 from vrnlib.composites import Composites, Cutouts
 from vrnlib.dataset import TEST_SEED
 from vrnlib.detection import load_detector, recall_by
+from vrnlib.evaluate_landmarks import landmark_error
 from vrnlib.evaluation import yaw_of
 from vrnlib.images import read_photo
 from vrnlib.synthetic import FaceRenderer
@@ -30,9 +31,8 @@ DATA = Path(str(files("tddfa"))) / "data"
 
 
 def point_error(points: np.ndarray, truth: np.ndarray) -> float:
-    """Mean 2D distance of (68, 2|3) points, per cent of sqrt(w h) of the truth's box."""
-    size = np.sqrt(np.prod(np.ptp(truth[:, :2], axis=0)))
-    return float(100 * np.linalg.norm(points[:, :2] - truth[:, :2], axis=1).mean() / size)
+    """`landmark_error` of (68, 3) points in per cent."""
+    return 100 * landmark_error(points[:, :2], truth[:, :2])
 
 
 def regressor_on_renders(regressor: TDDFA, count: int) -> dict:

@@ -9,28 +9,17 @@ ones.
 import argparse
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import skimage.data
 import torch
+from timing import best
 
 from tddfa import TDDFA, MorphableModel, available
 from tddfa.backbones import load_backbone
 from tddfa.regressor import network_input
-
-
-def best(function: Callable[[], object], runs: int, clock: Callable[[], float] = time.process_time) -> float:
-    """Milliseconds."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = clock()
-        function()
-        times.append(1e3 * (clock() - start))
-    return min(times)
 
 
 def weights_and_model() -> tuple[str, MorphableModel | None]:

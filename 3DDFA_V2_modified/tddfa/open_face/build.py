@@ -6,13 +6,13 @@ model's size. It is written deterministically: the same versions of the packages
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..files import replacing
 from .back import close_back
 from .cage import Cage, build_cage, fine_mesh
 from .context import context_cage, context_mesh, context_regions, shoulder_rings
@@ -158,9 +158,6 @@ def build_arrays(
 
 
 def write_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays as a compressed .npz, under a temporary name first."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "wb") as file:
+    """Write the arrays as a compressed .npz, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **{key: arrays[key] for key in sorted(arrays)})
-    os.replace(temporary, path)
