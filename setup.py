@@ -48,7 +48,8 @@ class BuildExt(build_ext):
 
 
 def extensions() -> list[Extension]:
-    optimise = ["/O2", "/std:c++17"] if os.name == "nt" else ["-O3", "-std=c++17"]
+    # without -fno-trapping-math gcc does not run a loop with a comparison of floats on several numbers at once
+    optimise = ["/O2", "/std:c++17"] if os.name == "nt" else ["-O3", "-std=c++17", "-fno-trapping-math"]
     present = [name for name in MODULES if Path(CORE, f"{name}.pyx").exists()]
     return cythonize(
         [

@@ -29,6 +29,27 @@ def test_rasterize_equals_the_numpy_reference_also_outside_the_frame():
     assert (ours.triangle >= 0).mean() > 0.9  # most of it lies beyond the frame
 
 
+@pytest.mark.parametrize("grid", [None, 0.5, 1.0])
+def test_triangles_of_all_sizes_equal_the_reference(grid):
+    """Slivers, triangles of a pixel or two, large ones, across the frame's border; more than one batch of them."""
+    rng = np.random.default_rng(2)
+    middles = rng.uniform(-6, 38, (700, 1, 2))
+    corners = middles + rng.uniform(-1, 1, (700, 3, 2)) * 0.2 * 100 ** rng.random((700, 1, 1))
+    if grid is not None:  # corners and edges on pixel centres
+        corners = np.round(corners / grid) * grid
+    vertices = np.concatenate([corners, rng.uniform(-9, 9, (700, 3, 1))], axis=2).reshape(-1, 3).astype(np.float32)
+    triangles = np.arange(2100, dtype=np.int32).reshape(-1, 3)
+    ours, theirs = raster.rasterize(vertices, triangles, 30, 33), reference.rasterize(vertices, triangles, 30, 33)
+    np.testing.assert_array_equal(ours.triangle, theirs.triangle)
+    np.testing.assert_allclose(ours.barycentric, theirs.barycentric, atol=1e-6)
+    assert len(np.unique(ours.triangle)) > 100
+    ab, ac = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    front = np.flatnonzero(ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0] < 0)
+    culled = raster.rasterize(vertices, triangles, 30, 33, cull_backfaces=True)
+    alone = reference.rasterize(vertices, triangles[front], 30, 33)
+    np.testing.assert_array_equal(culled.triangle, np.where(alone.triangle < 0, -1, front[alone.triangle]))
+
+
 def test_buffers_have_the_promised_types_and_background():
     vertices, triangles, _ = ball(radius=(5, 5, 5))
     buffers = raster.rasterize(vertices, triangles, 48, 64)

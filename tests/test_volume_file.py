@@ -89,11 +89,11 @@ def write_entries(path, **entries):
 
 def entries(**changed):
     good = {
-        "voxels": np.zeros(8, np.uint8),
+        "voxels": np.zeros((4, 2), np.uint8),
         "shape": np.array([4, 4, 4]),
         "offset": np.float64(1),
         "meta": np.frombuffer(b"{}", np.uint8),
-        "format": np.int64(1),
+        "format": np.int64(2),
     }
     return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
@@ -102,8 +102,9 @@ def entries(**changed):
     "changed",
     [
         {"voxels": None},
-        {"voxels": np.zeros(9, np.uint8)},
-        {"voxels": np.zeros(8, np.int8)},
+        {"voxels": np.zeros((4, 3), np.uint8)},
+        {"voxels": np.zeros(8, np.uint8)},
+        {"voxels": np.zeros((4, 2), np.int8)},
         {"voxels": np.array([{"a": 1}], object)},
         {"shape": np.array([4, 4])},
         {"shape": np.array([-4, -4, 4])},
@@ -112,7 +113,7 @@ def entries(**changed):
         {"offset": np.zeros(2)},
         {"meta": np.frombuffer(b"{", np.uint8)},
         {"meta": np.frombuffer(b"\xff\xfe", np.uint8)},
-        {"format": np.int64(2)},
+        {"format": np.int64(1)},
         {"format": np.array(["new"])},
     ],
 )

@@ -71,10 +71,12 @@ def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndar
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Apply a (2, 3) similarity to (N, 2) or (N, 3) points; z is scaled alike. Returns float32."""
     points = np.asarray(points, dtype=np.float64)
-    moved = points.copy()
-    moved[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    if points.shape[1] == 3:
-        moved[:, 2] = points[:, 2] * similarity_scale(matrix)
+    axes = points.shape[1]
+    whole = np.zeros((axes, axes))
+    whole[:2, :2] = matrix[:, :2]
+    whole[2:, 2:] = similarity_scale(matrix)
+    moved = points @ whole.T
+    moved[:, :2] += matrix[:, 2]
     return moved.astype(np.float32)
 
 

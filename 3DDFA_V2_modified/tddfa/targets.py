@@ -42,9 +42,6 @@ VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
 BATCH = 8
 """Pictures that a worker takes at once."""
 
-PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-"""Quick, and for photos no larger than slower ways."""
-
 Reader = Callable[[Path], np.ndarray]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
 
@@ -171,7 +168,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     target.parent.mkdir(parents=True, exist_ok=True)
     if crop_file is not None:
         crop = warp_similarity(image, matrix, CROP_SIZE)
-        png = cv2.imencode(".png", crop[:, :, ::-1], PNG_OPTIONS)[1].tobytes()
+        png = cv2.imencode(".png", crop[:, :, ::-1])[1].tobytes()
         meta["crop"] = hashlib.sha256(png).hexdigest()
         write_bytes(crop_file, png)
     save_volume(target, volume, offset=offset, meta=meta)

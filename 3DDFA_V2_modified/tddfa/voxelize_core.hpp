@@ -1,7 +1,7 @@
 // Solid voxelisation of a closed triangle mesh, column by column.
 //
 // A column is the line along z through a lattice point (i, j). Each triangle over that point is a crossing: there the
-// winding number of a walk towards the camera changes by +1 (entering) or -1 (leaving). raster::scan gives every
+// winding number of a walk towards the camera changes by +1 (entering) or -1 (leaving). The rasteriser gives every
 // lattice point on a shared edge to exactly one side, so the crossings of a closed mesh add up to zero in every
 // column. What is kept of a column is its runs: slices k0 <= k < k1 where the winding number is positive.
 #pragma once
@@ -86,27 +86,26 @@ inline Columns trace(const double* vertices, int64_t n, const int32_t* triangles
     struct Crossing {
         int32_t column, key;  // key: slice * 2 + (1 when entering)
     };
-    std::vector<raster::Point> points(n);
+    raster::Grid grid;
+    grid.points.resize(n);
     for (int64_t i = 0; i < n; ++i)
-        points[i] = {raster::round_to_even(vertices[3 * i] * raster::kOne),
-                     raster::round_to_even(vertices[3 * i + 1] * raster::kOne)};
+        grid.points[i] = {raster::round_to_even(vertices[3 * i] * raster::kOne),
+                          raster::round_to_even(vertices[3 * i + 1] * raster::kOne)};
     Columns columns{height, width, depth, std::vector<int64_t>(height * width + 1, 0), {}};
     std::vector<Crossing> crossings;
     crossings.reserve(size_t(std::min<int64_t>(4 * height * width, 1 << 18)));
-    for (int64_t t = 0; t < m; ++t) {
-        const int32_t i0 = triangles[3 * t], i1 = triangles[3 * t + 1], i2 = triangles[3 * t + 2];
-        auto hit = [&](int64_t x, int64_t y, int64_t w0, int64_t w1, int64_t w2, int64_t area) {
-            const double z = (double(w0) * vertices[3 * int64_t(i0) + 2] + double(w1) * vertices[3 * int64_t(i1) + 2] +
-                              double(w2) * vertices[3 * int64_t(i2) + 2]) /
-                             double(std::abs(area));
-            const double inside = std::min(std::max(z, 0.0), double(depth));
-            int32_t slice = int32_t(inside);
-            slice += slice < inside;  // the first slice at or above the crossing
-            const int32_t entering = (area < 0) == outwards;  // area is the z of the cross product
-            crossings.push_back({int32_t(y * width + x), 2 * slice + entering});
-        };
-        raster::scan(points[i0], points[i1], points[i2], 0, width - 1, 0, height - 1, hit);
-    }
+    auto hit = [&](int64_t t, int64_t p, double w0, double w1, double w2, double area) {
+        const int32_t* corners = triangles + 3 * t;
+        const double z = (w0 * vertices[3 * int64_t(corners[0]) + 2] + w1 * vertices[3 * int64_t(corners[1]) + 2] +
+                          w2 * vertices[3 * int64_t(corners[2]) + 2]) /
+                         std::fabs(area);
+        const double inside = std::min(std::max(z, 0.0), double(depth));
+        int32_t slice = int32_t(inside);
+        slice += slice < inside;  // the first slice at or above the crossing
+        const int32_t entering = (area < 0) == outwards;  // area is the z of the cross product
+        crossings.push_back({int32_t(p), 2 * slice + entering});
+    };
+    raster::scan_mesh(grid, triangles, m, {width, 0, int32_t(height - 1)}, hit);
     // Sort by column (counting), then each column's few crossings by slice (insertion).
     std::vector<int64_t>& first = columns.first;
     for (const Crossing& c : crossings) ++first[c.column + 1];

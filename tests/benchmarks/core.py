@@ -47,7 +47,7 @@ def plain_renderer(folder: Path) -> Callable[[np.ndarray, np.ndarray, np.ndarray
     """3DDFA_V2's design of ``render_colors``: (vertices, triangles, colours, height, width) to a picture of bytes."""
     library = folder / "plain_core.so"
     source = Path(__file__).with_name("plain_core.cpp")
-    subprocess.run([os.environ.get("CXX", "g++"), "-O2", "-fPIC", "-shared", "-o", library, source], check=True)
+    subprocess.run([os.environ.get("CXX", "g++"), "-O3", "-fPIC", "-shared", "-o", library, source], check=True)
     core = ctypes.CDLL(str(library))
 
     def draw(vertices: np.ndarray, triangles: np.ndarray, colors: np.ndarray, height: int, width: int) -> np.ndarray:
