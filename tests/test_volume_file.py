@@ -90,6 +90,7 @@ def write_entries(path, **entries):
 def entries(**changed):
     good = {
         "voxels": np.zeros((4, 2), np.uint8),
+        "box": np.array([[0, 4]] * 3),
         "shape": np.array([4, 4, 4]),
         "offset": np.float64(1),
         "meta": np.frombuffer(b"{}", np.uint8),
@@ -106,6 +107,10 @@ def entries(**changed):
         {"voxels": np.zeros(8, np.uint8)},
         {"voxels": np.zeros((4, 2), np.int8)},
         {"voxels": np.array([{"a": 1}], object)},
+        {"box": np.array([0, 4])},
+        {"box": np.array([[0, 4], [0, 4], [1, 5]])},
+        {"box": np.array([[0, 4], [3, 1], [0, 4]])},
+        {"box": np.array([[0, 4], [0, 4], [-4, 0]])},
         {"shape": np.array([4, 4])},
         {"shape": np.array([-4, -4, 4])},
         {"shape": np.array([2**40, 2**40, 2**40])},

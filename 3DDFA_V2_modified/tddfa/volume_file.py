@@ -2,9 +2,10 @@
 
 A file is an ordinary compressed ``.npz`` (zip of ``.npy`` arrays, no pickles) with the entries
 
-- ``voxels``: (depth, bytes) uint8, in row k what changes from slice k - 1 to slice k (exclusive or), eight voxels to a
-  byte, [y, x] in C order (``np.packbits``); slice -1 is empty;
 - ``shape``: (3,) int64, depth, height, width;
+- ``box``: (3, 2) int64, first and end of the solid along z, y and x; outside of it all is empty;
+- ``voxels``: (slices of the box, bytes) uint8, in each row what changes from one slice to the next (exclusive or; the
+  first follows an empty one), eight voxels to a byte, [y, x] in C order (``np.packbits``);
 - ``offset``: float64, the slice of z = 0 (k = 2 z + offset);
 - ``meta``: uint8, UTF-8 text of a JSON object;
 - ``format``: int64, 2.
@@ -27,7 +28,7 @@ import numpy as np
 from .files import replacing
 
 FORMAT = 2
-ENTRIES = ("voxels", "shape", "offset", "meta", "format")
+ENTRIES = ("voxels", "box", "shape", "offset", "meta", "format")
 LARGEST = 2**31
 
 COMPRESSION = 1
@@ -62,12 +63,14 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
         text = json.dumps({} if meta is None else meta)
     except (TypeError, ValueError) as error:
         raise ValueError(f"expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts") from None
-    depth, height, width = volume.shape
-    slices = np.packbits(volume.reshape(depth, height * width), axis=1)
+    box = _box(volume)
+    inner = volume[tuple(slice(*ends) for ends in box)]
+    slices = np.packbits(inner.reshape(len(inner), math.prod(inner.shape[1:])), axis=1)
     with replacing(path, what="the volume file ") as temporary, open(temporary, "xb") as file:
         _write_arrays(
             file,
             voxels=_changes(slices),
+            box=box,
             shape=np.array(volume.shape, np.int64),
             offset=np.float64(offset),
             meta=np.frombuffer(text.encode(), np.uint8),
@@ -88,7 +91,7 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
         raise FileNotFoundError(f"expected a volume file at {path}, got no file there; check the path")
     try:
         with zipfile.ZipFile(path) as archive:
-            voxels, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
+            voxels, box, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError(
             f"expected a whole volume file, got damaged or other data in {path} ({error}); make the file again"
@@ -97,15 +100,20 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
         raise _foreign(path, f"format {version}")
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or (shape < 0).any():
         raise _foreign(path, f"the shape {shape.tolist()}")
-    depth, height, width = (int(n) for n in shape)
-    count = height * width
-    if depth * count > LARGEST or voxels.dtype != np.uint8 or voxels.shape != (depth, (count + 7) // 8):
+    if math.prod(shape.tolist()) > LARGEST or box.shape != (3, 2) or box.dtype.kind not in "iu":
+        raise _foreign(path, f"the shape {shape.tolist()} and the box {box.tolist()}")
+    if not ((box[:, 0] >= 0) & (box[:, 0] <= box[:, 1]) & (box[:, 1] <= shape)).all():
+        raise _foreign(path, f"the box {box.tolist()} in a volume of {shape.tolist()}")
+    depth, height, width = (box[:, 1] - box[:, 0]).tolist()
+    if voxels.dtype != np.uint8 or voxels.shape != (depth, (height * width + 7) // 8):
         raise _foreign(path, f"{voxels.size} bytes for {depth} x {height} x {width} voxels")
     if offset.shape != () or offset.dtype.kind != "f" or not np.isfinite(offset) or meta.dtype != np.uint8:
         raise _foreign(path, "a wrong offset or meta entry")
     for k in range(1, depth):
         voxels[k] ^= voxels[k - 1]
-    volume = np.unpackbits(voxels, axis=1, count=count).view(bool).reshape(depth, height, width)
+    volume = np.zeros(shape.tolist(), bool)
+    inner = np.unpackbits(voxels, axis=1, count=height * width).view(bool).reshape(depth, height, width)
+    volume[tuple(slice(*ends) for ends in box.tolist())] = inner
     try:
         return volume, float(offset), json.loads(meta.tobytes().decode())
     except ValueError as error:
@@ -150,6 +158,13 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200,
     if size != expected:
         raise ValueError(f"expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
     return np.fromfile(path, np.uint8).reshape(shape)
+
+
+def _box(volume: np.ndarray) -> np.ndarray:
+    """(3, 2) int64, first and end along each axis of what is solid; zeros where nothing is."""
+    column = volume.any(axis=0)
+    filled = (np.flatnonzero(flags) for flags in (volume.any(axis=(1, 2)), column.any(axis=1), column.any(axis=0)))
+    return np.array([(at[0], at[-1] + 1) if len(at) else (0, 0) for at in filled], np.int64)
 
 
 def _changes(slices: np.ndarray) -> np.ndarray:
