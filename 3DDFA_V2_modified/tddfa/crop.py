@@ -70,14 +70,13 @@ def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndar
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Apply a (2, 3) similarity to (N, 2) or (N, 3) points; z is scaled alike. Returns float32."""
-    points = np.asarray(points, dtype=np.float64)
-    axes = points.shape[1]
-    whole = np.zeros((axes, axes))
-    whole[:2, :2] = matrix[:, :2]
-    whole[2:, 2:] = similarity_scale(matrix)
-    moved = points @ whole.T
-    moved[:, :2] += matrix[:, 2]
-    return moved.astype(np.float32)
+    rows = np.asarray(points, dtype=np.float64).T  # one row per axis: far quicker than a product of (N, 3) and (3, 3)
+    moved = np.empty((rows.shape[1], len(rows)), np.float32)
+    for axis, (to_x, to_y, shift) in enumerate(np.asarray(matrix, dtype=np.float64)):
+        moved[:, axis] = to_x * rows[0] + to_y * rows[1] + shift
+    if len(rows) == 3:
+        moved[:, 2] = rows[2] * similarity_scale(matrix)
+    return moved
 
 
 def invert_matrix(matrix: np.ndarray) -> np.ndarray:
@@ -112,9 +111,8 @@ def _area_weights(scale: float, shift: float, size: int, length: int) -> tuple[s
     shares = np.maximum(overlap, 0) / (2 * reach)
     used = _mirror(pixels, length)
     start, stop = int(used.min()), int(used.max()) + 1
-    results = np.broadcast_to(np.arange(size)[:, None], used.shape)
-    entries = (shares.ravel().astype(np.float32), (results.ravel(), used.ravel() - start))
-    return sparse.coo_matrix(entries, shape=(size, stop - start)).tocsr(), start
+    entries = shares.ravel().astype(np.float32), (used - start).ravel(), np.arange(0, used.size + 1, used.shape[1])
+    return sparse.csr_matrix(entries, shape=(size, stop - start)), start
 
 
 def _mirror(index: np.ndarray, length: int) -> np.ndarray:
