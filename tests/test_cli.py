@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from vrnlib import cli
+from vrnlib import cli, landmarks, official_fan
 from vrnlib.reconstruct import ENDINGS, Networks
 
 
@@ -46,6 +47,21 @@ def one_sentence(capsys) -> str:
     return lines[0]
 
 
+def test_the_choices_are_those_of_the_modules():
+    assert cli.DETECTORS == landmarks.DETECTORS
+    assert cli.FACE_DETECTORS == tuple(official_fan.FACE_DETECTORS)
+
+
+def test_results_of_photos_never_share_a_name():
+    def names(*photos):
+        return cli.result_names([Path(photo) for photo in photos])
+
+    assert names("a.jpg", "b.png") == ["a", "b"]
+    assert names("a.jpg", "a.png", "b.png") == ["a_jpg", "a_png", "b"]
+    tricky = ["A.png", "a.JPG", "a.jpg", "a_jpg.bmp", "a_jpg_bmp.png", "a_jpg_jpg.gif"]
+    assert len({name.casefold() for name in names(*tricky)}) == len(tricky)
+
+
 def test_one_photo(networks, photo, points, tmp_path, capsys):
     out = tmp_path / "out"
     assert cli.main(["reconstruct", str(photo), "-o", str(out), "--detector", "points", "--points", str(points)]) == 0
@@ -74,7 +90,10 @@ def test_bad_arguments(networks, photo, points, tmp_path, capsys):
     assert "folder" in one_sentence(capsys)
     assert cli.main([*start, str(tmp_path / "o"), "--points", str(points)]) == 1
     assert "--detector points" in one_sentence(capsys)
-    for usage in ([], ["dance"], ["reconstruct"], [*start, "o", "--detector", "x"]):
+    assert cli.main([*start, str(tmp_path / "o"), "--detector", "points"]) == 1
+    assert "--points" in one_sentence(capsys)
+    for usage in ([], ["dance"], ["reconstruct"], [*start, "o", "--detector", "x"],
+                  [*start, "o", "--face-detector", "x"]):  # fmt: skip
         with pytest.raises(SystemExit) as caught:
             cli.main(usage)
         assert caught.value.code == 2
@@ -102,6 +121,27 @@ def test_a_folder_goes_on_after_a_bad_photo(networks, photo, points, tmp_path, c
     assert "3 of 4" in captured.out
 
 
+def test_a_folder_of_points(networks, photo, points, tmp_path, capsys):
+    """Every photo has its own; one has none and is skipped."""
+    Image.open(photo).save(photo.with_name("other.png"))
+    places = tmp_path / "places"
+    places.mkdir()
+    points.rename(places / "plain.npy")
+    arguments = ["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "points"]
+    assert cli.main([*arguments, "--points", str(places)]) == 0
+    assert (tmp_path / "out" / "plain_0.ply").exists()
+    captured = capsys.readouterr()
+    assert "other.pts, .npy or .mat" in captured.err and "1 of 2" in captured.out
+
+
+def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "face_alignment", None)
+    official_fan.official_fan.cache_clear()
+    Image.open(photo).save(photo.with_name("other.png"))
+    assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "fan"]) == 1
+    assert "pip install face-alignment" in one_sentence(capsys)
+
+
 def test_a_folder_without_faces_or_photos(networks, photo, tmp_path, capsys):
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out")]) == 1
     assert not (tmp_path / "out").exists()
@@ -116,11 +156,11 @@ def test_help_is_quick_and_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     shown = subprocess.run([sys.executable, "-m", "vrnlib.cli", "--help"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
-    for command in ("reconstruct", "targets", "train", "evaluate", "doctor"):
+    for command in ("reconstruct", "crop", "targets", "train", "evaluate", "doctor"):
         assert command in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["targets", "train", "evaluate"])
+@pytest.mark.parametrize("command", ["crop", "targets", "train", "evaluate"])
 def test_other_commands_bring_their_own_arguments(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vrnlib.crop import crop_face, crop_matrix, invert_matrix, transform_points, warp_similarity
+from vrnlib.crop import crop_face, crop_matrix, describe_crop, invert_matrix, transform_points, warp_similarity
+from vrnlib.landmarks import Landmarks
 
 
 def landmarks_in_box(x0, y0, x1, y1, *, seed=0, depth=True) -> np.ndarray:
@@ -104,6 +105,17 @@ def test_identity_and_mirrored_borders():
     assert np.array_equal(moved, padded)
 
 
+@pytest.mark.parametrize("box", [(2, 3, 60, 70), (150, 100, 199, 149), (-10, 60, 70, 160)])
+def test_a_face_at_the_border_sees_the_photo_mirrored(box):
+    """The crop is that of a photo that goes on beyond its borders, mirrored, the edge pixels repeated."""
+    image = np.random.default_rng(8).integers(0, 255, (150, 200, 3), dtype=np.uint8)
+    wide = np.pad(image, ((140, 140), (140, 140), (0, 0)), mode="symmetric")
+    points = landmarks_in_box(*box, depth=False)
+    crop, expected = crop_face(image, points), crop_face(wide, points + 140)
+    assert np.abs(crop.image.astype(int) - expected.image).max() <= 1
+    assert np.allclose(crop.landmarks, expected.landmarks, atol=1e-4)
+
+
 def test_a_face_larger_than_the_photo_is_mirrored_not_black():
     image = np.full((64, 64, 3), 90, np.uint8)
     crop = crop_face(image, landmarks_in_box(-20, -20, 90, 90))
@@ -137,3 +149,21 @@ def test_points_without_a_box_are_refused(points):
 def test_a_turning_matrix_is_refused():
     with pytest.raises(ValueError, match="rotation"):
         warp_similarity(np.zeros((64, 64, 3), np.uint8), np.array([[0.0, -1, 60], [1, 0, 0]]), 64)
+
+
+@pytest.mark.parametrize("box", [(300, 20, 350, 70), (-90, 20, -5, 70), (20, 130, 60, 160), (-9e8, -9e8, 9e8, 9e8)])
+def test_landmarks_of_another_photo_are_refused(box):
+    with pytest.raises(ValueError, match="photo of 200 x 100 pixels"):
+        crop_face(np.zeros((100, 200, 3), np.uint8), landmarks_in_box(*box))
+
+
+def test_the_description_of_a_crop_leads_back():
+    face = Landmarks.from_points(landmarks_in_box(300, 200, 520, 470), score=0.75, source="open")
+    crop = crop_face(np.zeros((700, 800, 3), np.uint8), face, 96)
+    about = describe_crop(crop, face, photo_name="a.jpg", photo_size=(800, 700), number=1)
+    assert {key: about[key] for key in ("photo", "photo_size", "face", "score", "detector", "crop_size")} == {
+        "photo": "a.jpg", "photo_size": [800, 700], "face": 1, "score": 0.75, "detector": "open", "crop_size": 96
+    }  # fmt: skip
+    there = transform_points(np.array(about["landmarks"]), np.array(about["crop_matrix"]))
+    assert np.allclose(there, about["crop_landmarks"], atol=2e-3)
+    assert np.allclose(about["box"], [300, 200, 520, 470])

@@ -1,24 +1,40 @@
-"""Faces are found, refined, deduplicated and rejected; boxes, crops and points agree to a fraction of a pixel."""
+"""Faces are found, looked at upright, deduplicated and rejected; each source gives points in this project's pixels."""
 
-import sys
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from vrnlib.landmarks import LandmarkError, Landmarks, align, box_matrix, detect, find_frontal_faces
+from tddfa.morphable import MorphableModel
+from vrnlib import landmarks
+from vrnlib.alignment import align, head_squares, head_tilts, look, quick_fan, refine, square_matrix, square_picture
+from vrnlib.crop import transform_points
+from vrnlib.dataset import MIRRORED, TEST_SEED
+from vrnlib.images import read_photo
+from vrnlib.landmarks import DETECTORS, LandmarkError, detect, prepare
+from vrnlib.network import FAN, WEIGHTS, FANConfig, load_network
+
+OPEN_FAN = WEIGHTS / "fan_open.safetensors"
+needs_weights = pytest.mark.skipif(not OPEN_FAN.exists(), reason="the open FAN's weights are not in vrnlib/weights")
+FOREHEAD = 0.19 / 0.81
+"""What FaceBoxes' boxes have above the landmarks' box, as a part of the latter's height."""
 
 
 def template() -> np.ndarray:
-    """68 points in the unit square that touch all four sides."""
-    points = np.random.default_rng(5).uniform(0, 1, (68, 2))
-    points[0], points[1], points[2], points[3] = (0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1)
-    return points.astype(np.float32)
+    """The mean face's 68 points in the unit square, with both halves alike; they touch all four sides."""
+    model = MorphableModel.open()
+    points = model.landmarks(model.reconstruct(np.zeros(40, np.float32), np.zeros(10, np.float32)))[:, :2] * [1, -1]
+    points = (points + points[MIRRORED] * [-1, 1]) / 2
+    return (points - points.min(axis=0)) / np.ptp(points, axis=0)
+
+
+TEMPLATE = template()
 
 
 class RedSquareFAN:
-    """A stand-in FAN: its 'faces' are red squares, the landmarks a fixed pattern in them."""
+    """A stand-in FAN: its 'faces' are upright red squares, the landmarks a fixed pattern in them."""
 
     config = SimpleNamespace(size=128)
 
@@ -36,9 +52,8 @@ class RedSquareFAN:
             weight = red.sum()
             x = (red.sum(axis=0) * np.arange(128)).sum() / weight
             y = (red.sum(axis=1) * np.arange(128)).sum() / weight
-            corner = np.array([x, y]) - np.sqrt(weight) / 2
-            where = corner + template() * np.sqrt(weight)
-            points.append(np.column_stack([where, template()[:, 0] * 10]).astype(np.float32))
+            where = np.array([x, y]) + (TEMPLATE - 0.5) * np.sqrt(weight)
+            points.append(np.column_stack([where, TEMPLATE[:, 1] * 10]).astype(np.float32))
             scores.append(0.9)
         return SimpleNamespace(
             points=torch.tensor(np.array(points, np.float32)), scores=torch.tensor(scores)[:, None].repeat(1, 68)
@@ -52,21 +67,128 @@ def photo_with_squares(*squares: tuple[int, int, int], size=(400, 600)) -> np.nd
     return image
 
 
+def finder_of(*boxes):
+    """A finder that gives the boxes of FaceBoxes' kind for these boxes of landmarks (x0, y0, x1, y1[, score])."""
+    rows = np.array(boxes, float).reshape(len(boxes), -1)
+    rows[:, 1] -= FOREHEAD * (rows[:, 3] - rows[:, 1])
+    return lambda _: rows
+
+
+# --- looking at squares -----------------------------------------------------------------------------------------------
+
+
 def test_points_come_back_in_photo_pixels_whatever_the_box():
     image = photo_with_squares((200, 120, 90))
-    truth = np.array([199.5, 119.5]) + template() * 90
+    truth = np.array([199.5, 119.5]) + TEMPLATE * 90
     for box in [(200, 120, 290, 210), (190, 110, 305, 225), (203, 108, 290, 198)]:
         points, scores = align(image, np.array([box]), RedSquareFAN())
         assert np.abs(points[0, :, :2] - truth).max() < 0.3
         assert scores[0] == pytest.approx(0.9)
-        scale = box_matrix(np.array(box), size=128)[0, 0]
-        assert np.ptp(points[0, :, 2]) == pytest.approx(10 / scale, rel=1e-3)
+        assert np.ptp(points[0, :, 2]) == pytest.approx(10 * 1.4 * max(np.ptp(np.reshape(box, (2, 2)), 0)) / 128, 1e-3)
+    assert [len(one) for one in align(image, np.zeros((0, 4)), RedSquareFAN())] == [0, 0]
+
+
+def test_a_mirrored_look_gives_the_points_of_the_photo():
+    image = photo_with_squares((200, 120, 90))
+    squares = np.array([[240.0, 170, 150, 0], [250, 160, 170, 0]])
+    plain, mirrored = (look(image, squares, RedSquareFAN(), mirrored=how)[0] for how in (False, True))
+    assert np.abs(plain - mirrored).max() < 0.2
+
+
+@pytest.mark.parametrize("tilt", [-70, -45, -10, 0, 20, 45, 90])
+def test_squares_of_tilted_heads(tilt):
+    """The square's picture shows the head upright and in the middle; its points are found where they were painted."""
+    turn = np.radians(tilt)
+    turned = (TEMPLATE - 0.5) * [80, 100] @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = (turned + [150, 140])[None]
+    assert head_tilts(points)[0] == pytest.approx(tilt, abs=1e-6)
+    square = head_squares(points)[0]
+    assert square == pytest.approx([150, 140, 140, tilt], abs=1e-6)
+    image = np.zeros((300, 300, 3), np.uint8)
+    for x, y in points[0][[8, 36, 45]]:
+        rows, columns = np.mgrid[:300, :300]
+        spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8)
+        image = np.maximum(image, np.rint(spot)[..., None].astype(np.uint8))
+    picture = square_picture(image, square, 256)
+    seen = transform_points(points[0], square_matrix(square, 256))
+    assert np.allclose(seen[8, 0], 127.5, atol=0.01) and seen[8, 1] > seen[36, 1]
+    for x, y in seen[[8, 36, 45]]:
+        part = picture[round(float(y)) - 9 : round(float(y)) + 10, round(float(x)) - 9 : round(float(x)) + 10, 0]
+        moments = cv2.moments(part)
+        found = np.array([moments["m10"], moments["m01"]]) / moments["m00"] - 9 + [round(float(x)), round(float(y))]
+        assert np.abs(found - [x, y]).max() < 0.1
+
+
+class TwoDotsFAN:
+    """A stand-in FAN: red dot between the eyes, blue dot at the chin; remembers how far from upright they were."""
+
+    config = SimpleNamespace(size=128)
+
+    def __init__(self):
+        self.tilts = []
+
+    def __call__(self, crops):
+        image = crops[0].permute(1, 2, 0).numpy()
+        place = []
+        for colour, other in ((0, 2), (2, 0)):
+            weight = np.clip(image[..., colour] - image[..., other] - 0.3, 0, None)
+            rows, columns = np.mgrid[:128, :128]
+            place.append(np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum())
+        down = place[1] - place[0]
+        self.tilts.append(float(np.degrees(np.arctan2(-down[0], down[1]))))
+        eyes, chin = TEMPLATE[36:48].mean(axis=0), TEMPLATE[6:11].mean(axis=0)
+        across = np.array([down[1], -down[0]])
+        steps = (TEMPLATE - eyes) / (chin - eyes)[1]
+        points = place[0] + steps[:, 1:] * down + steps[:, :1] * across
+        points = torch.tensor(np.column_stack([points, np.zeros(68)]), dtype=torch.float32)[None]
+        return SimpleNamespace(points=points, scores=torch.full((1, 68), 0.8))
+
+
+@pytest.mark.parametrize("tilt", [-45, 0, 45])
+def test_later_looks_see_the_head_upright(tilt):
+    image = np.full((240, 240, 3), 90, np.uint8)
+    direction = np.array([-np.sin(np.radians(tilt)), np.cos(np.radians(tilt))])
+    for offset, colour in ((-20, (255, 0, 0)), (25, (0, 0, 255))):
+        x, y = np.array([120, 118]) + offset * direction
+        cv2.circle(image, (round(16 * x), round(16 * y)), 16 * 5, colour, -1, cv2.LINE_AA, 4)
+    fan = TwoDotsFAN()
+    points, scores = refine(image, np.array([[75, 60, 165, 165, 0.45]]), fan)
+    assert np.allclose(fan.tilts, [tilt, 0, 0], atol=1)
+    assert head_tilts(points)[0] == pytest.approx(tilt, abs=1)
+    assert scores[0] == pytest.approx(np.sqrt(0.45 * 0.8), abs=0.02)  # the finder's score counts, too
+    middle = points[0, 36:48, :2].mean(axis=0)
+    assert np.allclose(middle, [120, 118] - 20 * direction, atol=0.5)
+
+
+@needs_weights
+def test_the_exported_fan_equals_the_fan():
+    fan = load_network("fan_open")
+    before = dict(fan.named_modules())
+    quick = quick_fan(fan)
+    crops = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected, got = fan(crops), quick(crops)
+    assert (expected.points - got.points).abs().max() < 1e-2
+    assert (expected.scores - got.scores).abs().max() < 1e-4
+    assert dict(fan.named_modules()) == before and quick.config == fan.config
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path / "file"))
+    quick = quick_fan(FAN(FANConfig(stem=8, features=8, depth=1)))
+    with pytest.raises(OSError, match=r"set \$VRN_CACHE") as caught:
+        quick(torch.zeros(1, 3, 128, 128))
+    assert "\n" not in str(caught.value)
+
+
+# --- open -------------------------------------------------------------------------------------------------------------
 
 
 def test_every_face_is_found_once_largest_first():
     image = photo_with_squares((40, 60, 40), (300, 100, 160), (150, 300, 60))
     boxes = [(35, 58, 80, 95), (310, 90, 450, 250), (300, 120, 470, 270), (155, 295, 215, 355), (500, 300, 560, 360)]
-    faces = detect(image, fan=RedSquareFAN(), finder=lambda _: np.array(boxes, float))
+    faces = detect(image, fan=RedSquareFAN(), finder=finder_of(*boxes))
     assert [round(face.size) for face in faces] == [160, 60, 40]
     x0, y0, x1, y1 = faces[0].box
     assert np.allclose([x0, y0, x1, y1], [299.5, 99.5, 459.5, 259.5], atol=0.5)
@@ -76,13 +198,21 @@ def test_every_face_is_found_once_largest_first():
 
 def test_a_box_without_a_face_is_rejected():
     image = photo_with_squares()
-    boxes = np.array([[100, 100, 200, 200], [300, 50, 420, 170]], float)
-    assert detect(image, fan=RedSquareFAN(), finder=lambda _: boxes) == []
+    finder = finder_of((100, 100, 200, 200), (300, 50, 420, 170))
+    assert detect(image, fan=RedSquareFAN(), finder=finder) == []
+
+
+def test_a_face_that_the_finder_doubts_is_rejected():
+    image = photo_with_squares((200, 120, 90))
+    for score, faces in ((0.1, 0), (0.5, 1)):
+        assert len(detect(image, fan=RedSquareFAN(), finder=finder_of((200, 120, 290, 210, score)))) == faces
+    finder = finder_of((200, 120, 290, 210, 0.1))
+    assert len(detect(image, fan=RedSquareFAN(), finder=finder, min_score=0.2)) == 1
 
 
 def test_points_that_run_away_are_rejected():
     image = photo_with_squares((200, 120, 90))
-    finder = lambda _: np.array([[200, 120, 290, 210]], float)  # noqa: E731
+    finder = finder_of((200, 120, 290, 210))
     assert len(detect(image, fan=RedSquareFAN(), finder=finder)) == 1
     assert detect(image, fan=RunawayFAN(), finder=finder) == []
 
@@ -91,70 +221,142 @@ class RunawayFAN(RedSquareFAN):
     """Always says that the face is a quarter to the right of where it looked, and is sure of it."""
 
     def __call__(self, crops):
-        points = 20 + 90 * template() + [35, 0]
-        points = np.column_stack([points, np.zeros(68)]).astype(np.float32)
+        points = np.column_stack([20 + 90 * TEMPLATE + [35, 0], np.zeros(68)]).astype(np.float32)
         return SimpleNamespace(
             points=torch.tensor(points)[None].repeat(len(crops), 1, 1), scores=torch.full((len(crops), 68), 0.9)
         )
 
 
-def test_no_box_needs_no_network(monkeypatch):
-    monkeypatch.setattr("vrnlib.landmarks._open_fan", None)
-    assert detect(np.full((200, 200, 3), 128, np.uint8)) == []
+@pytest.mark.parametrize("boxes", [np.zeros((0, 5), np.float32), np.zeros((0, 4)), []])
+def test_no_box_needs_no_network(boxes):
+    image = np.full((200, 200, 3), 128, np.uint8)
+    assert detect(image, fan=object(), finder=lambda _: boxes) == []
+    assert detect(image, detector="tddfa", regressor=object(), finder=lambda _: boxes) == []
 
 
-def test_the_cascade_finds_the_astronaut():
+@needs_weights
+def test_models_are_loaded_once(tmp_path):
+    assert landmarks.open_finder() is landmarks.open_finder()
+    assert landmarks.tddfa_models() is landmarks.tddfa_models()
+    assert landmarks._open_fan(None) is landmarks._open_fan("fan_open") is landmarks._open_fan(str(OPEN_FAN))
+    copy = tmp_path / "fan.safetensors"
+    copy.write_bytes(OPEN_FAN.read_bytes())
+    first = landmarks._open_fan(copy)
+    assert landmarks._open_fan(copy) is first
+    copy.touch()  # trained anew
+    assert landmarks._open_fan(copy) is not first
+
+
+def test_detection_leaves_torchs_threads_alone():
+    before = torch.get_num_threads()
+    detect(np.full((200, 200, 3), 128, np.uint8), fan=object(), finder=lambda _: [])
+    assert torch.get_num_threads() == before
+    with pytest.raises(ZeroDivisionError):
+        detect(np.full((200, 200, 3), 128, np.uint8), fan=object(), finder=lambda _: 1 / 0)
+    assert torch.get_num_threads() == before
+
+
+ASTRONAUT = (178.8, 80.5, 273.0, 171.5)
+"""The box of the official landmarks."""
+
+
+@needs_weights
+@pytest.mark.parametrize("detector", ["open", "tddfa"])
+@pytest.mark.parametrize("angle", [-45, 0, 45])
+def test_the_astronaut_also_turned(detector, angle):
     from skimage.data import astronaut
 
-    boxes = find_frontal_faces(astronaut())
-    truth = np.array([178.8, 80.5, 273.0, 171.5])  # the box of the official landmarks
-    errors = np.abs(boxes - truth).max(axis=1)
-    assert errors.min() < 20
-    assert find_frontal_faces(np.full((100, 120, 3), 90, np.uint8)).shape == (0, 4)
+    turn = cv2.getRotationMatrix2D((226, 126), angle, 1.0)
+    photo = cv2.warpAffine(astronaut(), turn, (512, 512), borderMode=cv2.BORDER_REFLECT)
+    faces = detect(photo, detector=detector)
+    assert len(faces) == 1
+    (face,) = faces
+    assert face.source == detector and face.points.shape == (68, 3) and face.points.dtype == np.float32
+    middle = turn @ [226, 126, 1]
+    assert np.hypot(*(np.reshape(face.box, (2, 2)).mean(axis=0) - middle)) < 12
+    assert head_tilts(face.points[None])[0] == pytest.approx(-angle, abs=12)
+    assert np.argmax(face.points[:, 2]) in range(29, 36)  # the tip of the nose is nearest to the camera
+    if angle == 0:
+        assert np.allclose(face.box, ASTRONAUT, atol=12)
 
 
-def test_given_points(tmp_path):
+@needs_weights
+def test_the_faces_of_photographs(assets):
+    """All of them, and nothing else; the numbers of faces are those of `reference`."""
+    for name, count in (("emma", 3), ("trump_hillary", 2), ("JianzhuGuo", 1)):
+        photo = read_photo(assets / "photos" / f"{name}.jpg")
+        assert len(detect(photo)) == count
+        assert len(detect(photo, detector="tddfa")) == count
+
+
+@needs_weights
+@pytest.mark.parametrize("name", ["coffee", "cat", "rocket"])
+def test_photos_without_a_face(name):
+    import skimage.data
+
+    photo = getattr(skimage.data, name)()
+    assert detect(photo) == detect(photo, detector="tddfa") == []
+
+
+def angles_of(renderer, index: int) -> np.ndarray:
+    """Yaw, pitch and roll of a render, without drawing it."""
+    rng = np.random.default_rng(np.random.SeedSequence((TEST_SEED, index)).spawn(2)[0])
+    shape = np.asarray(renderer.model.sample_shape(rng), np.float32)
+    return renderer.pose(renderer.model.reconstruct(shape, renderer.expression(rng)), rng, 128).angles
+
+
+@needs_weights
+def test_turned_and_tilted_renders_are_found():
+    """Held-out faces in profile and tilted ones, which a finder of frontal faces cannot find."""
+    from vrnlib.synthetic import FaceRenderer
+
+    renderer, found, tried = FaceRenderer(), 0, 0
+    for index in range(40):
+        yaw, pitch, roll = angles_of(renderer, index)
+        if abs(yaw) < 60 and abs(roll) < 25:
+            continue
+        sample = renderer.sample(TEST_SEED, index, size=128, canvas=256, augment_damage=False)
+        assert np.allclose(sample.pose, [yaw, pitch, roll], atol=1e-3)
+        tried += 1
+        for face in detect(sample.image):
+            size = np.sqrt(np.prod(np.ptp(sample.landmarks[:, :2], axis=0)))
+            found += np.linalg.norm(face.points[:, :2] - sample.landmarks[:, :2], axis=1).mean() < 0.12 * size
+        if tried == 10:
+            break
+    assert tried == 10 and found >= 8
+
+
+# --- tddfa ------------------------------------------------------------------------------------------------------------
+
+
+class BoxRegressor:
+    """A stand-in TDDFA: the template in the box, then once more 2 pixels to the right."""
+
+    def __call__(self, image, boxes, *, crop_policy="box"):
+        if crop_policy == "landmark":
+            return np.array([points + [2, 0, 0] for points in boxes]).reshape(-1, 68, 3), None
+        rows = np.array([np.column_stack([b[:2] + TEMPLATE * (b[2:4] - b[:2]), TEMPLATE[:, 1]]) for b in boxes])
+        return rows.reshape(-1, 68, 3), None
+
+    def reconstruct(self, params, rois, *, dense):
+        assert not dense
+        return params
+
+
+def test_tddfa_looks_twice_and_drops_doubtful_boxes():
+    boxes = [(40, 50, 100, 110, 0.9), (120, 40, 180, 100, 0.5), (-400, 10, -300, 90, 0.99), (150, 120, 154, 124, 0.99)]
+    image = np.zeros((200, 200, 3), np.uint8)
+    options = {"detector": "tddfa", "regressor": BoxRegressor(), "finder": lambda _: np.array(boxes)}
+    (face,) = detect(image, **options)
+    assert face.box == pytest.approx((42, 50, 102, 110)) and face.score == pytest.approx(0.9)
+    assert len(detect(image, min_score=0.4, **options)) == 2
+
+
+# --- any --------------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_detectors_are_sentences():
     image = np.zeros((100, 100, 3), np.uint8)
-    points = (template() * 50 + 20).astype(np.float32)
-    np.save(tmp_path / "p.npy", points)
-    lines = "\n".join(f"{x + 1:.4f} {y + 1:.4f}" for x, y in points)
-    (tmp_path / "p.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
-    for given in (points, tmp_path / "p.npy", str(tmp_path / "p.pts"), Landmarks.from_points(points)):
-        (face,) = detect(image, detector="points", points=given)
-        assert np.abs(face.points - points).max() < 1e-3
-        assert face.source == "points"
-        assert face.box == pytest.approx((20, 20, 70, 70), abs=1e-3)
-    two = detect(image, detector="points", points=np.stack([points * 0.5, points]))
-    assert [round(face.size) for face in two] == [50, 25]
-
-
-def test_wrong_points_are_sentences(tmp_path):
-    image = np.zeros((100, 100, 3), np.uint8)
-    (tmp_path / "p.txt").write_text("1 2")
-    (tmp_path / "p.pts").write_text("no braces")
-    np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
-    wrongs = [None, np.zeros((67, 2)), np.full((68, 2), np.nan)]
-    wrongs += [tmp_path / name for name in ("p.txt", "p.pts", "pickled.npy", "missing.npy")]
-    for wrong in wrongs:
-        with pytest.raises(LandmarkError) as caught:
-            detect(image, detector="points", points=wrong)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(LandmarkError, match="open"):
-        detect(image, detector="dlib")
-
-
-def test_missing_official_package_or_weights_are_sentences(monkeypatch, tmp_path):
-    image = np.zeros((100, 100, 3), np.uint8)
-    monkeypatch.setitem(sys.modules, "face_alignment", None)
-    with pytest.raises(LandmarkError, match="pip install face-alignment"):
-        detect(image, detector="fan")
-
-    def unreachable(*arguments, **options):
-        raise OSError("no network")
-
-    fake = SimpleNamespace(FaceAlignment=unreachable, LandmarksType=SimpleNamespace(TWO_D=1))
-    monkeypatch.setitem(sys.modules, "face_alignment", fake)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(LandmarkError, match="2DFAN4-11f355bf06") as caught:
-        detect(image, detector="fan")
-    assert str(tmp_path) in str(caught.value)
+    for call in (lambda: detect(image, detector="dlib"), lambda: prepare("dlib")):
+        with pytest.raises(LandmarkError, match=", ".join(DETECTORS)):
+            call()

@@ -2,7 +2,8 @@
 
 A VRN whose crop is brought to 128 pixels knows a column of the volume every 6 pixels, and steps show on the surface.
 Seen again half a column further, the face falls differently on the columns. The mean over four such looks, two of
-them mirrored, has no steps and is more exact (measured in the card of the weights).
+them mirrored, has no steps and is more exact (measured in the card of the weights). The moves go to either side, so
+that none is longer than those of the training.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from vrnlib.network import VRN
 
 
 class SeveralLooks(nn.Module):
-    """A VRN that looks four times: moved by half a column along x, y, both or not, twice mirrored."""
+    """A VRN that looks four times, half a column apart along x, y and both, twice mirrored."""
 
     def __init__(self, vrn: VRN) -> None:
         super().__init__()
@@ -24,8 +25,9 @@ class SeveralLooks(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Mean logits of the four looks; shapes as in `VRN.forward`."""
         half = half_column(self.vrn, image.shape[-1])
+        back, on = -(half // 2), half - half // 2
         total = torch.zeros(())
-        for dx, dy, mirrored in ((0, 0, False), (half, half, False), (half, 0, True), (0, half, True)):
+        for dx, dy, mirrored in ((back, back, False), (on, on, False), (on, back, True), (back, on, True)):
             look = moved(image, dx, dy)
             logits = self.vrn(look.flip(3)).flip(3) if mirrored else self.vrn(look)
             total = total + moved(logits, -dx, -dy)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from tddfa.files import write_bytes
-from vrnlib.crop import CROP_SIZE, Crop, crop_face
+from vrnlib.alignment import quick_fan
+from vrnlib.crop import CROP_SIZE, Crop, crop_face, describe_crop
 from vrnlib.export import save_surface
 from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks, detect
@@ -77,7 +78,8 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
-    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.looks`).
+    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.looks`); a FAN is run by ONNX
+    Runtime (`vrnlib.alignment.quick_fan`).
     Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
     """
     from vrnlib.looks import SeveralLooks
@@ -98,6 +100,8 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
             weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             if role == "vrn" and loaded[role].config.resize is not None:
                 loaded[role] = SeveralLooks(loaded[role])
+            if role == "fan":
+                loaded[role] = quick_fan(loaded[role])
         else:
             loaded[role] = given
             weights[role] = {"name": type(given).__name__, "sha256": None}
@@ -125,6 +129,7 @@ def reconstruct(
     networks: Networks | None = None,
     detector: str = "open",
     points: Any = None,
+    face_detector: str = "sfd",
     level: float = 0.5,
 ) -> list[Reconstruction]:
     """Every face of a photo as a surface, the largest first; an empty list when no face is found.
@@ -132,7 +137,7 @@ def reconstruct(
     Args:
         image: (H, W, 3) uint8 RGB, e.g. from `vrnlib.images.read_photo`.
         networks: from `open_networks`; default: the open weights of this package.
-        detector, points: see `vrnlib.landmarks.detect`.
+        detector, points, face_detector: see `vrnlib.landmarks.detect`.
         level: the probability on the surface.
 
     Raises PhotoError, LandmarkError, or SurfaceError (the volume of a found face is empty), all ValueErrors.
@@ -140,7 +145,7 @@ def reconstruct(
     image = as_photo(image)
     if networks is None:
         networks = open_networks(fan="fan_open" if detector == "open" else None)
-    faces = detect(image, detector=detector, fan=networks.fan, points=points)
+    faces = detect(image, detector=detector, fan=networks.fan, points=points, face_detector=face_detector)
     return [_one_face(image, face, networks, level=level) for face in faces]
 
 
@@ -186,30 +191,20 @@ def save(
 
 def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str) -> dict[str, Any]:
     """What the .json says: everything that is needed to put the result back into the photo."""
-    landmarks, crop = reconstruction.landmarks, reconstruction.crop
     height, width = reconstruction.photo.shape[:2]
-    return {
-        "photo": photo_name,
-        "photo_size": [width, height],
-        "face": number,
-        "box": [round(value, 3) for value in landmarks.box],
-        "score": round(landmarks.score, 4),
-        "detector": landmarks.source,
-        "landmarks": np.round(landmarks.points.astype(float), 3).tolist(),
-        "crop_matrix": crop.matrix.tolist(),
-        "crop_size": CROP_SIZE,
-        "volume": {
-            "file": volume_file,
-            "axes": "z y x",
-            "shape": list(reconstruction.probability.shape),
-            "level": reconstruction.level,
-            "offset": reconstruction.offset,
-            "slices_per_pixel": SLICES_PER_PIXEL,
-        },
-        "axes": "photo and crop pixels: x right, y down, z towards the camera, pixel centres at integers; "
-        "crop_matrix (2 x 3) maps photo to crop",
-        "weights": reconstruction.weights,
+    about = describe_crop(
+        reconstruction.crop, reconstruction.landmarks, photo_name=photo_name, photo_size=(width, height), number=number
+    )
+    about["volume"] = {
+        "file": volume_file,
+        "axes": "z y x",
+        "shape": list(reconstruction.probability.shape),
+        "level": reconstruction.level,
+        "offset": reconstruction.offset,
+        "slices_per_pixel": SLICES_PER_PIXEL,
     }
+    about["weights"] = reconstruction.weights
+    return about
 
 
 def _one_face(image: np.ndarray, face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:
@@ -241,8 +236,8 @@ def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str
 
 
 def _refuse_foreign(folder: Path, stem: str) -> None:
-    """Files of ours come in sets with a .json; a lone file of the same name is somebody else's."""
-    if (folder / f"{stem}.json").exists():
+    """Files of ours come in sets with an .npz and a .json; others of the same name are somebody else's."""
+    if (folder / f"{stem}.npz").exists() and (folder / f"{stem}.json").exists():
         return
     for ending in ENDINGS:
         if (folder / f"{stem}{ending}").exists():
