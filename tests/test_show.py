@@ -9,6 +9,7 @@ from vrnlib.crop import crop_face
 from vrnlib.landmarks import Landmarks
 from vrnlib.show import (
     VIEWS,
+    draw_errors,
     draw_landmarks,
     k3d_html,
     picture_grid,
@@ -134,3 +135,19 @@ def test_k3d_plot_is_upright_and_colours_are_rgb(head):
     assert (colors[vertices[:, 0] < -2] == 0xE60000).all()
     assert plot.camera[2] > 0  # the camera stands in front
     assert list(plot.camera[6:]) == [0, 1, 0]
+
+
+def test_errors_are_drawn_from_the_true_points_to_the_found_ones():
+    image = np.zeros((60, 80, 3), np.uint8)
+    found, truth = np.float32([[20, 10, 5], [50, 40, 5]]), np.float32([[20, 30], [50, 40]])
+    picture = draw_errors(image, found, truth, enlarge=3)
+    assert picture.shape == (180, 240, 3)
+    assert not image.any()  # a copy
+    red, line, green = picture[31, 61], picture[61, 61], picture[91, 61]  # pixel (20, 10) is 3 x 3 around (61, 31)
+    assert red[0] > 200 > 100 > red[1]
+    assert green[1] > 200 > 100 > green[0]
+    assert line[0] > 200 and line[1] > 150
+    assert tuple(picture[121, 151]) == tuple(red)  # what is right shows the found point only
+    assert not (draw_errors(image, found, enlarge=3)[..., 1] > 100).any()
+    with pytest.raises(ValueError, match="got 2 and 1"):
+        draw_errors(image, found, truth[:1])

@@ -111,6 +111,28 @@ def draw_landmarks(
     return np.array(picture)
 
 
+def draw_errors(
+    image: np.ndarray, found: np.ndarray, truth: np.ndarray | None = None, *, enlarge: int = 2
+) -> np.ndarray:
+    """The picture, enlarged, with found landmarks in red, the true ones in green and lines between: a copy.
+
+    found, truth: (N, 2|3) pixels of the picture, row by row the same landmark. Raises ValueError for unlike shapes.
+    """
+    if truth is not None and len(found) != len(truth):
+        raise ValueError(f"Expected as many found as true landmarks, got {len(found)} and {len(truth)}; pair them.")
+    size = (image.shape[1] * enlarge, image.shape[0] * enlarge)
+    picture = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    draw, radius = ImageDraw.Draw(picture), max(2.0, max(size) / 200)
+    layers = [(found, (255, 40, 40))] if truth is None else [(truth, (0, 230, 80)), (found, (255, 40, 40))]
+    layers = [((np.asarray(points)[:, :2] + 0.5) * enlarge - 0.5, color) for points, color in layers]
+    for start, end in zip(layers[0][0], layers[-1][0], strict=True):
+        draw.line([*start, *end], fill=(255, 200, 0), width=max(1, round(radius / 2)))
+    for points, color in layers:
+        for x, y in points:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+    return np.array(picture)
+
+
 def summary_picture(
     photo: np.ndarray, landmarks: Landmarks, crop: Crop, surface: Surface, *, size: int = 288
 ) -> np.ndarray:
