@@ -19,8 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 from tddfa.datasets import CROP_LIST, CROP_SIDE, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
+from vrnlib.alignment import align, look_closer, points_boxes
 from vrnlib.images import PHOTO_SUFFIXES, read_photo
-from vrnlib.landmarks import LandmarkError, align, detect, read_points
+from vrnlib.landmarks import LandmarkError, detect, read_points
 
 YAW_BINS = {"0-30": (-1.0, 30.0), "30-60": (30.0, 60.0), "60-90": (60.0, np.inf)}
 """Degrees: above the first number, up to the second. As in the benchmark, what lies beyond 90 counts as 60-90."""
@@ -93,7 +94,7 @@ def predictor(detector: str, *, weights: str | None = None, model: str | None = 
         from vrnlib.network import load_network
 
         fan = load_network(weights or "fan_open")
-        return lambda image, face: _align_twice(fan, image, face)
+        return lambda image, face: _align(fan, image, face)
     if detector == "fan":
         return _nearest
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {detector!r}.")
@@ -164,13 +165,10 @@ def _fit(regressor, image: np.ndarray, face: LabelledFace) -> np.ndarray:
     return regressor.reconstruct(parameters, rois, dense=False)[0]
 
 
-def _align_twice(fan, image: np.ndarray, face: LabelledFace) -> np.ndarray:
-    """Our FAN's points: in the box of the truth, then in the box of the points found there."""
-    points = face.truth_in_image
-    for _ in range(2):
-        box = np.concatenate([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
-        points = align(image, box[None], fan)[0][0]
-    return points
+def _align(fan, image: np.ndarray, face: LabelledFace) -> np.ndarray:
+    """Our FAN's points: its three looks, the first at the box of the truth."""
+    first, _ = align(image, points_boxes(face.truth_in_image[None]), fan)
+    return look_closer(image, first, fan)[0][0]
 
 
 def _nearest(image: np.ndarray, face: LabelledFace) -> np.ndarray | None:

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.alignment import align, exporting, points_boxes, possible, quick_fan, refine
+from vrnlib.alignment import exporting, points_boxes, possible, quick_fan, refine
 from vrnlib.images import as_photo
 from vrnlib.landmark_files import LandmarkError, find_points, given_points, read_points
 from vrnlib.official_fan import FACE_DETECTORS, official_faces, official_fan
 
 __all__ = [
-    "DETECTORS", "FACE_DETECTORS", "Finder", "LandmarkError", "Landmarks", "align", "detect", "find_points", "prepare",
+    "DETECTORS", "FACE_DETECTORS", "Finder", "LandmarkError", "Landmarks", "detect", "find_points", "prepare",
     "read_points",
 ]  # fmt: skip
 

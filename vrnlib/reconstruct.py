@@ -39,7 +39,7 @@ class SaveError(OSError):
 class Networks:
     """The networks of a reconstruction and where they come from.
 
-    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.landmarks.align`; None when
+    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.alignment.align`; None when
     another detector is used. weights: {"vrn": {"name", "sha256"}, "fan": …}, for the record.
     """
 
