@@ -6,12 +6,12 @@ import pytest
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.dataset import (
     CANVAS,
-    MIRRORED,
     Augmentation,
     LandmarkPairs,
     RenderedFaces,
     VolumePairs,
 )
+from vrnlib.landmark_files import MIRRORED
 from vrnlib.synthetic import FaceRenderer, render_pair
 
 

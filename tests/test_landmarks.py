@@ -11,8 +11,9 @@ from tddfa.morphable import MorphableModel
 from vrnlib import landmarks
 from vrnlib.alignment import align, head_squares, head_tilts, look, quick_fan, refine, square_matrix, square_picture
 from vrnlib.crop import transform_points
-from vrnlib.dataset import MIRRORED, TEST_SEED
+from vrnlib.dataset import TEST_SEED
 from vrnlib.images import read_photo
+from vrnlib.landmark_files import MIRRORED
 from vrnlib.landmarks import DETECTORS, LandmarkError, detect, prepare
 from vrnlib.network import FAN, WEIGHTS, FANConfig, load_network
 

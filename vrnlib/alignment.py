@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from vrnlib.crop import invert_matrix, transform_points, warp_similarity
+from vrnlib.landmark_files import MIRRORED
 
 #: The side of FAN's square / the larger side of the landmarks' box, as in its training.
 FAN_MARGIN = 1.4
@@ -84,8 +85,6 @@ def look(image: np.ndarray, squares: np.ndarray, fan: Any, *, mirrored: bool = F
     maximum.
     """
     import torch
-
-    from vrnlib.dataset import MIRRORED
 
     size = fan.config.size
     points, scores = [np.zeros((0, 68, 3), np.float32)], [np.zeros(0, np.float32)]

@@ -18,17 +18,12 @@ from torch.utils.data import Dataset
 
 from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
+from vrnlib.landmark_files import MIRRORED
 from vrnlib.synthetic import FaceRenderer, render_pair
 
 CANVAS = 256
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500  # streams of faces that never mix
 SUBPIXEL = 64  # the cache keeps vertices in 1/64 pixel
-
-# where each landmark goes in a mirrored face
-MIRRORED = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
-    + [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Landmarks that are known already, from the files in which data sets bring them."""
+"""iBUG's 68 landmarks where they are known already: the files in which data sets bring them, and their mirror image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import numpy as np
 
 #: Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat.
 POINT_SUFFIXES = (".pts", ".npy", ".mat")
+
+#: Where each landmark goes in a mirrored face.
+MIRRORED = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
+    + [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)
 
 
 class LandmarkError(ValueError):

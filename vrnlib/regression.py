@@ -26,7 +26,8 @@ from tddfa.geometry import NETWORK_SIZE, fit_pose, roi_from_box, roi_from_landma
 from tddfa.morphable import MorphableModel
 from vrnlib.boxes import face_box
 from vrnlib.crop import transform_points
-from vrnlib.dataset import MIRRORED, Augmentation, RenderedFaces
+from vrnlib.dataset import Augmentation, RenderedFaces
+from vrnlib.landmark_files import MIRRORED
 from vrnlib.network import half_tensors, save_tensors
 from vrnlib.training import Task
 
