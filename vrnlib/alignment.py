@@ -9,8 +9,7 @@ mistake of the finder gives itself away: the heat maps are not sharp, and the po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -117,9 +116,8 @@ def quick_fan(fan: Any) -> Any:
     @cache
     def runner() -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
         example = (3, fan.config.size, fan.config.size)
-        with exporting():
-            return make_runner(nn.Sequential(fan.trunk, fan.head), name="fan", example=example, runtime="onnx",
-                               threads=1)  # fmt: skip
+        maps = nn.Sequential(fan.trunk, fan.head)
+        return make_runner(maps, name="fan", example=example, runtime="onnx", threads=1)
 
     class Exported(nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -128,22 +126,6 @@ def quick_fan(fan: Any) -> Any:
     quick = type(fan)(fan.config).eval()
     quick.trunk, quick.head = nn.Identity(), Exported()
     return quick
-
-
-@contextmanager
-def exporting() -> Iterator[None]:
-    """Tells in a sentence when a network cannot be exported into the user's cache, an OSError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise  # the weights are missing, which is told already
-    except OSError as error:
-        from tddfa.assets import cache_folder
-
-        raise OSError(
-            f"Expected to keep an exported network in {cache_folder()}, got: {error.strerror or error}; "
-            "set $VRN_CACHE to a folder that can be written."
-        ) from error
 
 
 # --- boxes, squares and heads -----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from tddfa.datasets import CROP_LIST, CROP_SIDE, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
 from vrnlib.alignment import align, look_closer, points_boxes
 from vrnlib.images import PHOTO_SUFFIXES, read_photo
+from vrnlib.landmark_files import POINT_SUFFIXES
 from vrnlib.landmarks import LandmarkError, detect, read_points
 
 YAW_BINS = {"0-30": (-1.0, 30.0), "30-60": (30.0, 60.0), "60-90": (60.0, np.inf)}
@@ -109,7 +110,7 @@ def labelled_folder(root: Path) -> list[LabelledFace]:
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() not in PHOTO_SUFFIXES:
             continue
-        beside = [path.with_suffix(ending) for ending in (".pts", ".npy", ".mat") if path.with_suffix(ending).is_file()]
+        beside = [path.with_suffix(ending) for ending in POINT_SUFFIXES if path.with_suffix(ending).is_file()]
         if not beside:
             continue
         if beside[0].suffix == ".mat":

@@ -7,8 +7,8 @@ face-alignment of FAN's authors (`vrnlib.official_fan`). "points": known already
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from os import PathLike
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.alignment import exporting, points_boxes, possible, quick_fan, refine
+from vrnlib.alignment import points_boxes, possible, quick_fan, refine
 from vrnlib.images import as_photo
 from vrnlib.landmark_files import LandmarkError, find_points, given_points, read_points
 from vrnlib.official_fan import FACE_DETECTORS, official_faces, official_fan
@@ -138,17 +138,11 @@ def prepare(detector: str, *, fan: Any = None, face_detector: str = "sfd") -> No
         raise _unknown(detector)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Torch with one thread inside: it has little to do, and on a busy machine waits for others ten times as long."""
-    import torch
+    from tddfa.runtimes import limited_to
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return limited_to(1)
 
 
 def _unknown(detector: str) -> LandmarkError:
@@ -165,8 +159,7 @@ def open_finder() -> Finder:
 
     from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
 
-    with exporting():
-        return FaceBoxes(OPEN_WEIGHTS, runtime="onnx", threads=torch.get_num_threads(), min_score=FINDER_FLOOR)
+    return FaceBoxes(OPEN_WEIGHTS, runtime="onnx", threads=torch.get_num_threads(), min_score=FINDER_FLOOR)
 
 
 def _open_fan(fan: Any) -> Any:
@@ -224,9 +217,8 @@ def tddfa_models() -> tuple[Finder, Any]:
     from tddfa import TDDFA, FaceBoxes
 
     threads = torch.get_num_threads()
-    with exporting():
-        finder = FaceBoxes(runtime="onnx", threads=threads, min_score=FINDER_FLOOR)
-        return finder, TDDFA(runtime="onnx", threads=threads)
+    finder = FaceBoxes(runtime="onnx", threads=threads, min_score=FINDER_FLOOR)
+    return finder, TDDFA(runtime="onnx", threads=threads)
 
 
 def _by_regressor(image: np.ndarray, *, finder: Finder, regressor: Any, least: float) -> list[Landmarks]:

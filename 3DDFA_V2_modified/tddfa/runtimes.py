@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
 
-__all__ = ["export_onnx", "fold_batch_norms", "make_runner"]
+__all__ = ["export_onnx", "fold_batch_norms", "limited_to", "make_runner"]
 
 Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 """Takes a batch (B, 3, H, W) float32 and gives the network's outputs."""
@@ -35,7 +35,7 @@ def make_runner(
         runtime: "torch" or "onnx". threads: how many it may use, or None for its own choice.
 
     Raises:
-        ValueError: an unknown runtime, or fewer than one thread.
+        ValueError: an unknown runtime, or fewer than one thread. OSError: the cache cannot keep the exported network.
     """
     if runtime not in ("torch", "onnx"):
         raise ValueError(f"Expected the runtime torch or onnx, got {runtime!r}; choose one of the two.")
@@ -66,7 +66,7 @@ def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
     network = fold_batch_norms(network).to(memory_format=torch.channels_last).requires_grad_(False)
 
     def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
-        with torch.inference_mode(), _limited_to(threads):
+        with torch.inference_mode(), limited_to(threads):
             outputs = network(torch.from_numpy(batch).contiguous(memory_format=torch.channels_last))
         return tuple(output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
 
@@ -74,7 +74,7 @@ def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
 
 
 @contextmanager
-def _limited_to(threads: int | None) -> Iterator[None]:
+def limited_to(threads: int | None) -> Iterator[None]:
     """Torch with so many threads inside, as before outside."""
     before = torch.get_num_threads()
     if threads is None or threads == before:
@@ -107,7 +107,13 @@ def _exported(network: nn.Module, name: str, example: tuple[int, int, int]) -> P
         digest.update(key.encode() + value.numpy().tobytes())
     path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
     if not path.is_file():
-        export_onnx(network, path, example=example)
+        try:
+            export_onnx(network, path, example=example)
+        except OSError as error:
+            raise OSError(
+                f"Expected to keep an exported network in {cache_folder()}, got: {error.strerror or error}; "
+                "set $VRN_CACHE to a folder that can be written."
+            ) from error
     return path
 
 
