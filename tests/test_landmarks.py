@@ -9,13 +9,14 @@ import torch
 
 from tddfa.morphable import MorphableModel
 from vrnlib import landmarks
-from vrnlib.alignment import align, head_squares, head_tilts, look, quick_fan, refine, square_matrix, square_picture
+from vrnlib.alignment import align, head_squares, head_tilts, look, refine, square_matrix, square_picture
 from vrnlib.crop import transform_points
 from vrnlib.dataset import TEST_SEED
 from vrnlib.images import read_photo
 from vrnlib.landmark_files import MIRRORED
 from vrnlib.landmarks import DETECTORS, LandmarkError, detect, prepare
 from vrnlib.network import FAN, WEIGHTS, FANConfig, load_network
+from vrnlib.quick_fan import QuickFAN
 
 OPEN_FAN = WEIGHTS / "fan_open.safetensors"
 needs_weights = pytest.mark.skipif(not OPEN_FAN.exists(), reason="the open FAN's weights are not in vrnlib/weights")
@@ -165,7 +166,7 @@ def test_later_looks_see_the_head_upright(tilt):
 def test_the_exported_fan_equals_the_fan():
     fan = load_network("fan_open")
     before = dict(fan.named_modules())
-    quick = quick_fan(fan)
+    quick = QuickFAN(fan)
     crops = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected, got = fan(crops), quick(crops)
@@ -177,7 +178,7 @@ def test_the_exported_fan_equals_the_fan():
 def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("VRN_CACHE", str(tmp_path / "file"))
-    quick = quick_fan(FAN(FANConfig(stem=8, features=8, depth=1)))
+    quick = QuickFAN(FAN(FANConfig(stem=8, features=8, depth=1)))
     with pytest.raises(OSError, match=r"set \$VRN_CACHE") as caught:
         quick(torch.zeros(1, 3, 128, 128))
     assert "\n" not in str(caught.value)

@@ -9,8 +9,6 @@ mistake of the finder gives itself away: the heat maps are not sharp, and the po
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import cv2
@@ -35,7 +33,7 @@ def refine(image: np.ndarray, boxes: np.ndarray, fan: Any, *, least: float = 0.0
     """Look three times for the face of each box.
 
     Args:
-        image: (H, W, 3) uint8 RGB. fan: a `vrnlib.network.FAN`.
+        image: (H, W, 3) uint8 RGB. fan: a `vrnlib.network.FAN` or `vrnlib.quick_fan.QuickFAN`.
         boxes: (N, 4) as FaceBoxes draws them, from the forehead to the chin, or (N, 5) with its score 0 … 1.
         least: the score that is asked for; a box that is hopelessly below it after one look gets no other.
 
@@ -101,31 +99,6 @@ def look(image: np.ndarray, squares: np.ndarray, fan: Any, *, mirrored: bool = F
             points.append(transform_points(one, invert_matrix(square_matrix(square, size)))[None])
         scores.append(sharp)
     return np.concatenate(points), np.concatenate(scores)
-
-
-def quick_fan(fan: Any) -> Any:
-    """The same FAN, its convolutions run by ONNX Runtime: a third of torch's time on a core. Torch decodes the maps.
-
-    It is exported when it is first used. Raises OSError (a sentence) when the user's cache cannot keep the export.
-    """
-    import torch
-    from torch import nn
-
-    from tddfa.runtimes import make_runner
-
-    @cache
-    def runner() -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-        example = (3, fan.config.size, fan.config.size)
-        maps = nn.Sequential(fan.trunk, fan.head)
-        return make_runner(maps, name="fan", example=example, runtime="onnx", threads=1)
-
-    class Exported(nn.Module):
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(runner()(image.numpy())[0])
-
-    quick = type(fan)(fan.config).eval()
-    quick.trunk, quick.head = nn.Identity(), Exported()
-    return quick
 
 
 # --- boxes, squares and heads -----------------------------------------------------------------------------------------

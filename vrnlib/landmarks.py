@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.alignment import points_boxes, possible, quick_fan, refine
+from vrnlib.alignment import points_boxes, possible, refine
 from vrnlib.images import as_photo
 from vrnlib.landmark_files import LandmarkError, find_points, given_points, read_points
 from vrnlib.official_fan import FACE_DETECTORS, official_faces, official_fan
@@ -175,11 +175,12 @@ def _open_fan(fan: Any) -> Any:
 def _loaded_fan(path: Path, changed: int) -> Any:
     """The FAN of a file; `changed` is when it was written, so that weights trained anew are loaded anew."""
     from vrnlib.network import FAN, load_network
+    from vrnlib.quick_fan import QuickFAN
 
     network = load_network(path)
     if not isinstance(network, FAN):
         raise LandmarkError(f"Expected the weights of a FAN, {path} holds a {type(network).__name__}; name others.")
-    return quick_fan(network)
+    return QuickFAN(network)
 
 
 def _by_fan(image: np.ndarray, *, fan: Any, finder: Finder, least: float) -> list[Landmarks]:

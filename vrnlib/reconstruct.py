@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from tddfa.files import write_bytes
-from vrnlib.alignment import quick_fan
 from vrnlib.crop import CROP_SIZE, Crop, crop_face, describe_crop
 from vrnlib.export import save_surface
 from vrnlib.images import as_photo
@@ -79,11 +78,12 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
     fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.looks`); a FAN is run by ONNX
-    Runtime (`vrnlib.alignment.quick_fan`).
+    Runtime (`vrnlib.quick_fan`).
     Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
     """
     from vrnlib.looks import SeveralLooks
     from vrnlib.network import load_network, weights_path
+    from vrnlib.quick_fan import QuickFAN
 
     loaded, weights = {}, {}
     for role, given in (("vrn", vrn), ("fan", fan)):
@@ -101,7 +101,7 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
             if role == "vrn" and loaded[role].config.resize is not None:
                 loaded[role] = SeveralLooks(loaded[role])
             if role == "fan":
-                loaded[role] = quick_fan(loaded[role])
+                loaded[role] = QuickFAN(loaded[role])
         else:
             loaded[role] = given
             weights[role] = {"name": type(given).__name__, "sha256": None}
