@@ -10,6 +10,8 @@ from vrnlib.dataset import (
     LandmarkPairs,
     RenderedFaces,
     VolumePairs,
+    coarsen,
+    cover,
 )
 from vrnlib.landmark_files import MIRRORED
 from vrnlib.synthetic import FaceRenderer, render_pair
@@ -106,6 +108,21 @@ def test_mirrored_landmarks_keep_the_viewers_left_on_the_left(faces):
     assert len(upright) > 10
     assert np.mean([bool(points[45, 0] > points[36, 0]) == sign for points in upright]) > 0.9
     assert 0 < sum(not is_face for *_, is_face in seen) < 15
+
+
+def test_a_cover_hides_a_part_and_leaves_the_rest():
+    image, other = np.full((128, 128, 3), 40, np.uint8), np.full((256, 256, 3), 200, np.uint8)
+    rng = np.random.default_rng(0)
+    hidden = np.array([(cover(image, other, rng) == 200).all(axis=2).mean() for _ in range(30)])
+    assert hidden.max() < 0.25 and (hidden > 0.003).mean() > 0.7
+    assert (cover(image, image.repeat(2, 0).repeat(2, 1), rng) == image).all()
+
+
+def test_a_coarse_image_shows_as_much_and_no_detail():
+    stripes = np.tile(np.uint8([0, 255]), (128, 64))[..., None].repeat(3, 2)
+    assert np.abs(coarsen(stripes, 32).astype(int) - 127).max() < 2
+    ramp = np.arange(128, dtype=np.uint8)[None, :, None].repeat(128, 0).repeat(3, 2)
+    assert np.abs(coarsen(ramp, 32)[:, 4:-4].astype(int) - ramp[:, 4:-4]).max() <= 1, "nothing moves"
 
 
 def test_a_cache_is_reused_and_a_foreign_one_refused(faces, tmp_path):

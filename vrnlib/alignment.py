@@ -35,7 +35,7 @@ def refine(image: np.ndarray, boxes: np.ndarray, fan: Any, *, least: float = 0.0
     Args:
         image: (H, W, 3) uint8 RGB. fan: a `vrnlib.network.FAN` or `vrnlib.quick_fan.QuickFAN`.
         boxes: (N, 4) as FaceBoxes draws them, from the forehead to the chin, or (N, 5) with its score 0 … 1.
-        least: the score that is asked for; a box that is hopelessly below it after one look gets no other.
+        least: the score that is asked for; a box that is below it after one look gets no other.
 
     Returns:
         (N, 68, 3) float32 points, photo pixels, and (N,) scores 0 … 1: the geometric mean of the finder's score and
@@ -46,7 +46,7 @@ def refine(image: np.ndarray, boxes: np.ndarray, fan: Any, *, least: float = 0.0
         return np.zeros((0, 68, 3), np.float32), np.zeros(0)
     sure = np.clip(boxes[:, 4], 0, 1) if boxes.shape[1] > 4 else np.ones(len(boxes))
     points, scores = look(image, box_squares(landmark_boxes(boxes)), fan)
-    hopeful = possible(points_boxes(points), image) & (np.sqrt(sure * scores) >= least / 2)
+    hopeful = possible(points_boxes(points), image) & (np.sqrt(sure * scores) >= least)
     rows, scores = np.flatnonzero(hopeful), np.zeros(len(boxes))
     if len(rows):
         points[rows], certain = look_closer(image, points[rows], fan)

@@ -21,6 +21,7 @@ from vrnlib.backgrounds import background, damage, smooth_noise
 from vrnlib.boxes import face_box
 from vrnlib.crop import transform_points
 from vrnlib.dataset import stored_array
+from vrnlib.landmark_files import MIRRORED
 from vrnlib.synthetic import FaceRenderer
 
 CROP, CANVAS = 224, 336
@@ -75,19 +76,24 @@ class Composites(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        picture, boxes, known = self.compose(np.random.default_rng([self.seed, epoch, index]), index)
+        picture, points, known = self.compose(np.random.default_rng([self.seed, epoch, index]), index)
+        boxes = [face_box(face) for face in points]
         all_boxes, all_known = np.zeros((MOST, 4), np.float32), np.zeros(MOST, np.int8)
-        all_boxes[: len(boxes)], all_known[: len(known)] = boxes, known
+        if boxes:
+            all_boxes[: len(boxes)], all_known[: len(known)] = boxes, known
         picture = torch.from_numpy(picture.transpose(2, 0, 1).copy())
         return picture, torch.from_numpy(all_boxes), torch.from_numpy(all_known)
 
     def compose(self, rng: np.random.Generator, index: int) -> tuple[NDArray[np.uint8], NDArray, NDArray]:
-        """One picture (size, size, 3), its boxes (F, 4) and what is known of them (F,); the first face is ``index``."""
+        """One picture (size, size, 3), its faces' landmarks (F, 68, 3) and what is known of them (F,), see above.
+
+        The first person is ``index``; F is at most 16.
+        """
         size, frame = self.size, np.array([0, 0, self.size, self.size])
         picture = np.clip(background(rng, size) * 255, 0, 255).astype(np.uint8)
         for _ in range(rng.integers(0, 5)):
             paint_blob(picture, rng)
-        boxes, known = np.zeros((0, 4)), np.zeros(0, np.int8)
+        faces, boxes, known = np.zeros((0, 68, 3)), np.zeros((0, 4)), np.zeros(0, np.int8)
         layers = [(side, True) for side in face_sizes(rng, size)]
         layers += [(side, False) for side in face_sizes(rng, size)[:2] if rng.random() < 0.5]
         people = [index % self.cutouts.count, *rng.integers(0, self.cutouts.count, len(layers))]
@@ -98,17 +104,18 @@ class Composites(Dataset):
             matrix = place(points, side, size, boxes, rng)
             alpha = paste(picture, image, matrix, light=rng.uniform(0.75, 1.0), fade=rng.random() < 0.6)
             known = np.where(covered(alpha, boxes) > 0.4, -1, known).astype(np.int8)
-            box = face_box(transform_points(points, matrix))
+            points = transform_points(points if np.linalg.det(matrix[:, :2]) > 0 else points[MIRRORED], matrix)
+            box = face_box(points)
             if is_face and (inside := overlap(box, frame[None])[0] / area(box)) > 0.2:
                 small = np.sqrt(area(box)) < SMALLEST
-                boxes = np.concatenate([boxes, box[None]])
+                faces, boxes = np.concatenate([faces, points[None]]), np.concatenate([boxes, box[None]])
                 known = np.append(known, np.int8(-1 if small or inside < 0.65 else 1))
         for _ in range(rng.integers(0, 3)):
             alpha = paint_hand(picture, rng)
             known = np.where(covered(alpha, boxes) > 0.35, -1, known).astype(np.int8)
         if rng.random() < 0.8:
             picture = damage(picture, rng, grain=self.grain)
-        return picture, boxes[:MOST], known[:MOST]
+        return picture, faces[:MOST], known[:MOST]
 
 
 def face_sizes(rng: np.random.Generator, size: int) -> NDArray[np.float64]:

@@ -156,9 +156,10 @@ class VolumePairs(Dataset):
 class LandmarkPairs(Dataset):
     """(image (3, size, size) uint8, landmarks (68, 3) input pixels, is_face) for FAN.
 
-    A square about the landmarks' box, 1.4 times its larger side, jittered as a face finder would be wrong.
-    One in ten is no face (a piece of background or of a head, far off or far too large), so that a network
-    learns to give flat heat maps where it finds nothing.
+    A square about the landmarks' box, 1.4 times its larger side, jittered as a face finder would be wrong, leaning as
+    heads in photos do. One in four is as coarse as a small face of a photo, one in four is covered in part. One in ten
+    is no face (a piece of background or of a head, far off or far too large), so that a network learns to give flat
+    heat maps where it finds nothing.
     """
 
     def __init__(self, faces: RenderedFaces, *, seed: int, size: int = 128, augment: bool = True) -> None:
@@ -175,7 +176,7 @@ class LandmarkPairs(Dataset):
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         middle, side, angle, mirror, is_face = (low + high) / 2, 1.4 * (high - low).max(), 0.0, False, True
         if self.augment:
-            angle = np.deg2rad(np.clip(rng.normal(0, 15), -45, 45))
+            angle = np.deg2rad(rng.uniform(-50, 50) if rng.random() < 0.2 else np.clip(rng.normal(0, 15), -45, 45))
             mirror, is_face = rng.random() < 0.5, rng.random() > 0.1
             if is_face:
                 middle = middle + rng.uniform(-0.14, 0.14, 2) * side
@@ -193,8 +194,30 @@ class LandmarkPairs(Dataset):
         image = self.faces.crop(index, matrix, size=self.size)
         if self.augment:
             image = Augmentation(colour=(0.7, 1.3)).recolour(image, rng)
+            if is_face and rng.random() < 0.25:
+                other = self.faces.images[int(rng.integers(self.faces.count))]
+                image = cover(image, other, rng)
+            if rng.random() < 0.25:
+                image = coarsen(image, round(np.exp(rng.uniform(np.log(28), np.log(self.size)))))
         target = transform_points(points, matrix)
         if mirror:
             target = target[MIRRORED]
         target[:, 2] -= target[:, 2].mean()
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(target), is_face
+
+
+def cover(image: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """An image (H, W, 3), an ellipse of it hidden by a piece of another, larger one: a hand, a scarf, a microphone."""
+    height, width = image.shape[:2]
+    y, x = (int(rng.integers(most + 1)) for most in (other.shape[0] - height, other.shape[1] - width))
+    mask = np.zeros((height, width), np.uint8)
+    middle, axes = rng.uniform(0, width, 2), rng.uniform(0.1, 0.5, 2) * width
+    cv2.ellipse(mask, (tuple(middle), tuple(axes), rng.uniform(0, 180)), 255, -1)
+    part = cv2.blur(mask, (3, 3))[..., None] / np.float32(255)
+    return np.round(image + part * (other[y : y + height, x : x + width].astype(np.float32) - image)).astype(np.uint8)
+
+
+def coarsen(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A square image as it looks when only ``side`` pixels of a photo show it, at its old size."""
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)

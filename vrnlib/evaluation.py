@@ -1,6 +1,6 @@
 """``vrn evaluate iou``: how well a VRN's volumes agree with rendered faces that its training never saw.
 
-The other measure of ``vrn evaluate`` is in `vrnlib.evaluate_landmarks`.
+The other measures of ``vrn evaluate`` are in `vrnlib.evaluate_landmarks` and `vrnlib.evaluate_crops`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from vrnlib import evaluate_landmarks
+from vrnlib import evaluate_crops, evaluate_landmarks
 from vrnlib.dataset import TEST_SEED, TRAIN_SEED
 from vrnlib.looks import SeveralLooks
 from vrnlib.metrics import iou
@@ -68,11 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     volumes.add_argument("--one-look", action="store_true", help="without the four looks of vrnlib.looks")
     points = measures.add_parser("landmarks", help="68 landmarks against labelled photos, e.g. AFLW2000-3D")
     evaluate_landmarks.add_arguments(points)
+    crops = measures.add_parser("crops", help="which faces are found, and how well they are cropped")
+    evaluate_crops.add_arguments(crops)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.measure == "landmarks":
         return evaluate_landmarks.run(args)
+    if args.measure == "crops":
+        return evaluate_crops.run(args)
     network = open_networks(vrn=args.weights, fan=None).vrn
     if args.one_look and isinstance(network, SeveralLooks):
         network = network.vrn

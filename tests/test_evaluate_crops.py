@@ -1,0 +1,110 @@
+"""Found and well cropped: mistakes of known size, the command on rendered pictures and on a published layout."""
+
+import json
+
+import numpy as np
+import pytest
+from labelled_faces import render, save_image, save_mat
+
+from vrnlib import cli
+from vrnlib.alignment import head_tilts
+from vrnlib.evaluate_crops import Truth, composites, evaluate_crops, portraits
+from vrnlib.landmarks import Landmarks
+
+SIZE = 90.0
+FACE = np.stack([np.linspace(0, SIZE, 68), np.abs(np.linspace(-SIZE, SIZE, 68))], axis=1) + [100, 80]
+OTHER = FACE + [200, 0]
+
+
+def picture(*, required=(True, True)) -> Truth:
+    return Truth(np.zeros((300, 400, 3), np.uint8), np.stack([FACE, OTHER]), np.array(required), np.full(2, np.nan))
+
+
+def report(*found: np.ndarray, **options) -> dict:
+    faces = [Landmarks.from_points(points) for points in found]
+    return evaluate_crops(iter([picture(**options)]), lambda image: faces, progress=False)
+
+
+def grown(points: np.ndarray, factor: float) -> np.ndarray:
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    return middle + factor * (points - middle)
+
+
+def test_the_truth_is_perfect():
+    figures = report(FACE, OTHER)
+    assert (figures["found"], figures["cropped"], figures["false_per_picture"]) == (1, 1, 0)
+    assert figures["error_percent"]["mean"] == pytest.approx(0, abs=1e-4) and figures["faces"] == 2
+    assert figures["size"] == {"64-128": {"faces": 2, "found": 1.0, "cropped": 1.0}} and figures["yaw"] == {}
+
+
+@pytest.mark.parametrize(
+    ("points", "good"),
+    [(FACE + [5.9, 0], 1), (FACE + [0, 6.1], 0), (grown(FACE, 1.1), 1), (grown(FACE, 0.9), 0), (grown(FACE, 1.15), 0)],
+)
+def test_a_good_crop_has_the_right_scale_and_middle(points, good):
+    """The face has 90 pixels here and in the crop, so a pixel is a pixel; the crop's scale is 1 / the box's."""
+    figures = report(points, OTHER)
+    assert figures["found"] == 1 and figures["cropped"] == (1 + good) / 2
+    assert figures["cropped_of_found"] == figures["cropped"]
+
+
+def test_missed_and_false_faces_are_counted():
+    figures = report(FACE + [60, 60])
+    assert (figures["found"], figures["cropped"], figures["false_per_picture"]) == (0, 0, 1)
+    assert figures["error_percent"] is None and figures["cropped_of_found"] is None
+    assert report(FACE, FACE + 1)["false_per_picture"] == 1, "a face found twice"
+    figures = report(FACE, OTHER, required=(True, False))
+    assert (figures["faces"], figures["found"], figures["false_per_picture"]) == (1, 1, 0)
+    with pytest.raises(ValueError, match="got none"):
+        report(FACE, required=(False, False))
+
+
+def test_rendered_pictures():
+    """Landmarks lie in the picture, around the same point as the face's own size says; people repeat exactly."""
+    one, again = next(portraits(1)), next(portraits(1))
+    assert one.image.shape == (450, 450, 3) and np.array_equal(one.image, again.image)
+    size = np.sqrt(np.prod(np.ptp(one.faces[0], axis=0)))
+    assert 109 < size < 211 and np.allclose((one.faces[0].min(0) + one.faces[0].max(0)) / 2, 224.5, atol=1)
+    several = list(composites(4, people=2))
+    assert all(truth.image.shape == (384, 384, 3) for truth in several)
+    assert sum(len(truth.faces) for truth in several) > 2
+    for truth in several:
+        assert truth.faces.shape[1:] == (68, 2) and len(truth.required) == len(truth.yaws) == len(truth.faces)
+
+
+def test_mirrored_people_keep_the_viewers_left_on_the_left():
+    faces = np.concatenate([truth.faces for truth in composites(12, people=2)])
+    faces = faces[np.abs(head_tilts(faces)) < 40]
+    apart = (faces[:, 45, 0] - faces[:, 36, 0]) / np.ptp(faces, axis=1).max(axis=1)  # between the eyes' outer corners
+    frontal = np.abs(apart) > 0.4
+    assert frontal.sum() > 2 and (apart[frontal] > 0).all()
+
+
+def run(capsys, *arguments) -> dict:
+    assert cli.main(["evaluate", "crops", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_command(tmp_path, capsys):
+    assert run(capsys, "--count", "3")["found"] > 0.6
+    for number, sample in enumerate(render(2)):
+        save_mat(save_image(tmp_path / f"{number}.png", sample).with_suffix(".mat"), sample)
+    figures = run(capsys, "--dataset", "aflw2000", "--root", str(tmp_path))
+    assert figures["faces"] == 2 and figures["found"] > 0 and figures["false_per_picture"] is None
+    assert sum(part["faces"] for part in figures["yaw"].values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--dataset", "folder"], "--root"),
+        (["--root", "."], "--root"),
+        (["--count", "0"], "--count"),
+        (["--dataset", "folder", "--root", "nowhere"], "nowhere"),
+        (["--fan", "nowhere.safetensors"], "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(arguments, word, capsys):
+    assert cli.main(["evaluate", "crops", *arguments]) == 1
+    said = capsys.readouterr().err.strip()
+    assert word in said and len(said.splitlines()) == 1
