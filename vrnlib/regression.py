@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tddfa.backbones import MobileNetV1
-from tddfa.geometry import NETWORK_SIZE, fit_pose, roi_from_box, roi_from_landmarks, rotation_angles, split_pose
+from tddfa.geometry import NETWORK_SIZE, fit_pose, roi_from_box, roi_from_landmarks
 from tddfa.morphable import MorphableModel
 from vrnlib.boxes import face_box
 from vrnlib.crop import transform_points
@@ -257,19 +257,3 @@ def save_regressor(path: str | Path, network: nn.Module, decoder: VertexDecoder,
     header = {"architecture": "mobilenet", "width": 0.5, "size": NETWORK_SIZE, "notes": notes}
     tensors = half_tensors(network) | {"parameter_mean": decoder.mean, "parameter_std": decoder.std}
     save_tensors(path, tensors, "tddfa", header)
-
-
-@torch.no_grad()
-def error_by_yaw(network: nn.Module, pairs: VertexPairs, decoder: VertexDecoder) -> dict[str, float]:
-    """Mean 68-point error in per cent, over all faces and by |yaw|: {"all", "0-30", "30-60", "60-90"} (if any)."""
-    network.eval()
-    errors, yaws = [], []
-    for index in range(len(pairs)):
-        image, target = pairs[index]
-        errors.append(decoder.error(network, [image[None], target[None]]).item())
-        pose = split_pose(fit_pose(pairs.faces.model.mean[pairs.rows], target.double().numpy(), y_down=False))
-        yaws.append(abs(rotation_angles(pose.rotation)[0]))
-    errors, yaws = np.array(errors), np.array(yaws)
-    bins = {f"{low}-{low + 30}": (yaws >= low) & (yaws < low + 30 + (low == 60)) for low in (0, 30, 60)}
-    means = {name: float(errors[chosen].mean()) for name, chosen in bins.items() if chosen.any()}
-    return {"all": float(errors.mean())} | means

@@ -22,7 +22,7 @@ from vrnlib.boxes import face_box
 from vrnlib.composites import Composites, Cutouts
 from vrnlib.dataset import TEST_SEED
 from vrnlib.detection import load_detector, recall_by
-from vrnlib.evaluate_landmarks import landmark_error
+from vrnlib.evaluate_landmarks import by_yaw, landmark_error
 from vrnlib.evaluation import yaw_of
 from vrnlib.images import read_photo
 from vrnlib.synthetic import FaceRenderer
@@ -41,11 +41,10 @@ def regressor_on_renders(regressor: TDDFA, count: int) -> dict:
     for index in range(count):
         sample = renderer.sample(TEST_SEED, index, size=192, canvas=320, augment_damage=True)
         parameters, rois = regressor(sample.image, face_box(sample.landmarks)[None])
-        errors.append(point_error(regressor.reconstruct(parameters, rois, dense=False)[0], sample.landmarks))
-        yaws.append(abs(yaw_of(sample.parameters)))
-    errors, yaws = np.array(errors), np.array(yaws)
-    bins = [(low, (yaws >= low) & (yaws < low + 30)) for low in (0, 30, 60)]
-    return {"all": errors.mean()} | {f"yaw {low}-{low + 30}": errors[chosen].mean() for low, chosen in bins}
+        points = regressor.reconstruct(parameters, rois, dense=False)[0]
+        errors.append(landmark_error(points[:, :2], sample.landmarks[:, :2]))
+        yaws.append(yaw_of(sample.parameters))
+    return by_yaw(errors, yaws)
 
 
 def photographs():
