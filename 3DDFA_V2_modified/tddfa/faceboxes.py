@@ -8,6 +8,7 @@ face, and how must the box be moved and resized to fit.
 
 from __future__ import annotations
 
+import math
 from os import PathLike
 from pathlib import Path
 
@@ -41,6 +42,9 @@ CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 
 SCORE_FLOOR, BEFORE_NMS, AFTER_NMS, OVERLAP = 0.05, 5000, 750, 0.3
 """A prior below the floor is dropped; at most so many boxes before and after suppression; its overlap."""
+
+LOGIT_FLOOR = math.log(SCORE_FLOOR / (1 - SCORE_FLOOR))
+"""The floor as a difference of the two outputs, so that only what passes needs a softmax."""
 
 OPEN_WEIGHTS = Path(__file__).parent / "data" / "faceboxes_open.safetensors"
 OFFICIAL_WEIGHTS = "FaceBoxesProd.pth"
@@ -207,11 +211,11 @@ class FaceBoxes:
         small, scale = shrink(checked_image(image))
         height, width = small.shape[:2]
         offsets, scores = (torch.from_numpy(output[0]) for output in self._run(network_input(small)))
-        score = torch.softmax(scores, dim=-1)[:, 1]
-        rows = torch.nonzero(score > SCORE_FLOOR)[:, 0]
+        rows = torch.nonzero(scores[:, 1] - scores[:, 0] > LOGIT_FLOOR)[:, 0]
+        score = torch.softmax(scores[rows], dim=-1)[:, 1:]
         shares = decode(offsets[rows], self._prior_boxes(height, width)[rows])
         boxes = shares * torch.tensor([width, height, width, height], dtype=torch.float32) / scale
-        found = torch.cat([boxes, score[rows, None]], dim=1).numpy()
+        found = torch.cat([boxes, score], dim=1).numpy()
         return found[found[:, 4].argsort()[::-1][:BEFORE_NMS]]
 
     def _prior_boxes(self, height: int, width: int) -> Tensor:

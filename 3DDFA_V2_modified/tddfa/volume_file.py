@@ -34,6 +34,9 @@ LARGEST = 2**31
 COMPRESSION = 1
 """zlib's level: a solid's slices change so little that higher ones save few bytes for much time."""
 
+SMALLEST = 1024
+"""Bytes from which an entry is compressed at all."""
+
 
 def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None) -> Path:
     """Writes a volume file, whole or not at all.
@@ -180,7 +183,8 @@ def _write_arrays(file: BinaryIO, **arrays: np.ndarray) -> None:
         for name, array in arrays.items():
             data = io.BytesIO()
             np.lib.format.write_array(data, np.asarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer(), zipfile.ZIP_DEFLATED, COMPRESSION)
+            method = zipfile.ZIP_STORED if data.tell() < SMALLEST else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer(), method, COMPRESSION)
 
 
 def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:

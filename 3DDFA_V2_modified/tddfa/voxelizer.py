@@ -60,7 +60,8 @@ def voxelize(
     elif not np.isfinite(offset):
         raise ValueError(f"expected a finite depth offset, got {offset}; leave it out to centre the mesh")
     scaled = np.empty_like(vertices)
-    scaled[:, :2] = (vertices[:, :2] + 0.5) / step - 0.5
+    for axis in (0, 1):  # one at a time: numpy is slow over rows of two
+        scaled[:, axis] = (vertices[:, axis] + 0.5) / step - 0.5
     scaled[:, 2] = SLICES_PER_PIXEL * vertices[:, 2] + offset
     volume = np.empty((depth, size // step, size // step), np.uint8)
     _voxelize.voxelize(scaled, triangles, volume)
