@@ -129,6 +129,14 @@ def test_a_damaged_official_file_says_where_to_get_it(tmp_path):
         read_checkpoint(tmp_path / "mb05_120x120.pth")
 
 
+def test_weights_that_are_not_finite(tmp_path):
+    tensors = MobileNetV1(width=0.25).state_dict()
+    next(value for name, value in tensors.items() if name.endswith("running_var"))[1] = torch.inf
+    torch.save(tensors, tmp_path / "x.pth")
+    with pytest.raises(AssetError, match=r"NaN or infinity in \S+running_var"):
+        read_checkpoint(tmp_path / "x.pth")
+
+
 @pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": 3}, {"a": 1.5}])
 def test_no_checkpoint_at_all(tmp_path, content):
     torch.save(content, tmp_path / "x.pth")

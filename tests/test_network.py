@@ -15,6 +15,7 @@ from vrnlib.network import (
     Residual,
     VRNConfig,
     count_parameters,
+    half_tensors,
     load_network,
     read_header,
     save_network,
@@ -131,6 +132,18 @@ def test_fan_score_of_a_flat_map_is_low():
     network.head = nn.Identity()
     network.trunk.forward = lambda image: torch.zeros(1, 2, 16, 16)
     assert network(torch.rand(1, 3, 64, 64)).scores.item() == pytest.approx(9 / 256, abs=1e-3)
+
+
+def test_half_tensors_keep_what_float16_cannot_hold():
+    """A batch normalisation's variance of 72,020, saved as infinity, had silenced a channel of the open detector."""
+    layer = nn.BatchNorm2d(2)
+    layer.running_var[1] = 72_020.0
+    halves = half_tensors(layer)
+    assert halves["running_var"].dtype == torch.float32 and halves["running_var"][1] == 72_020.0
+    assert halves["running_mean"].dtype == torch.float16 and halves["num_batches_tracked"].dtype == torch.int64
+    layer.running_var[1] = torch.inf
+    with pytest.raises(ValueError, match="running_var is not finite"):
+        half_tensors(layer)
 
 
 def test_weights_file_round_trip(tmp_path):

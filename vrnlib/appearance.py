@@ -194,7 +194,7 @@ class HeadMaps:
         chin = np.exp(-((ax / 24) ** 4)) * smoothstep(p[57, 1] + 4, p[57, 1] - 4, y) * smoothstep(-100, -88, y)
         side = smoothstep(54, 62, ax) * smoothstep(-62, -52, z) * smoothstep(-14, -24, z) * (y > -30)
         clean = (1 - self.lips) * (1 - self.mouth) * (1 - self.ear)
-        full = np.maximum.reduce([jaw, moustache, chin, 0.85 * side * smoothstep(upper[0] + 18, upper[0] - 4, y)])
+        full = np.maximum.reduce([jaw, moustache, chin, 0.85 * side * smoothstep(upper[0] + 12, upper[0] - 10, y)])
         self.beards = np.stack([full, np.maximum(jaw, moustache), np.maximum(moustache, chin), moustache,
                                 np.maximum.reduce([0.5 * jaw, moustache, chin])], 1) * clean[:, None]
         self.beards = np.clip(self.beards, 0, 1).astype(np.float32)

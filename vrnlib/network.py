@@ -257,9 +257,20 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def half_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict with floating-point tensors as float16."""
-    state = network.state_dict()
-    return {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
+    """The state dict with floating-point tensors as float16; one with numbers beyond its range keeps its own type.
+
+    Raises ValueError when a number is not finite at all.
+    """
+
+    def smaller(name: str, value: Tensor) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite; go on from an earlier checkpoint with a lower rate")
+        half = value.half()
+        return half if torch.isfinite(half).all() else value
+
+    return {name: smaller(name, value).contiguous() for name, value in network.state_dict().items()}
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict) -> None:
@@ -272,7 +283,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header:
 def save_network(path: str | Path, network: VRN | FAN, *, notes: dict | None = None) -> None:
     """Write a network's weights, its configuration and free notes into one safetensors file.
 
-    Floating-point tensors are stored as float16. The file appears whole or not at all.
+    Floating-point tensors are stored as `half_tensors` gives them. The file appears whole or not at all.
     """
     header = {"class": type(network).__name__, "config": asdict(network.config), "notes": notes or {}}
     save_tensors(path, half_tensors(network), "vrn", header)

@@ -14,6 +14,9 @@ from .appearance import TILE, HeadMaps, Look, linear, smoothstep
 
 SHADOW_SIZE = 160
 
+BROW = ((13.1, 40.6), (25.8, 44.8), (34.4, 44.7), (45.9, 42.2), (53.3, 37.8))
+"""A brow's middle line on the mean head: |x| and y in mm. The landmarks lie on the brow's upper edge."""
+
 
 @dataclass
 class Lamp:
@@ -129,9 +132,7 @@ class PixelPainter:
     def __init__(self, maps: HeadMaps, tile: np.ndarray) -> None:
         self.grain, self.blotch, self.streak, self.skin = (np.ascontiguousarray(tile[..., k]).ravel() for k in range(4))
         p = maps.points
-        brow = (p[17:22] * [-1, 1, 1] + p[22:27][::-1]) / 2
-        brow = brow[np.argsort(brow[:, 0])].astype(np.float32)
-        self.brow_x, self.brow_y = brow[:, 0], brow[:, 1]
+        self.brow_x, self.brow_y = np.float32(BROW).T
         eye = ((p[36:42] * [-1, 1, 1] + p[[45, 44, 43, 42, 47, 46]]) / 2).astype(np.float32)
         self.eye = (float(eye[0, 0] + eye[3, 0]) / 2, float(eye[:, 1].mean()) - 0.2)
         upper, lower = eye[[3, 2, 1, 0]], eye[[3, 4, 5, 0]]

@@ -21,7 +21,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     off. It is read with ``weights_only=True``: a pickle that asks for anything but tensors is refused and not run.
 
     Raises:
-        AssetError: no such file, damaged, or no checkpoint.
+        AssetError: no such file, damaged, no checkpoint, or numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -43,6 +43,9 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
         tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(v, Tensor) for v in tensors.values()):
         raise AssetError(f"Expected a dictionary of tensors, {path} holds something else; {_advice(path)}.")
+    wild = [name for name, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if wild:
+        raise AssetError(f"Expected finite weights, {path} has NaN or infinity in {wild[0]}; {_advice(path)}.")
     return {
         str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
         for name, value in tensors.items()

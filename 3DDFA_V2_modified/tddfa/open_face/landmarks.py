@@ -1,28 +1,35 @@
 """The 68 iBUG landmarks as vertices of the mean face, by rule.
 
-Brows, nose, eyes and mouth are the vertices nearest to named places of the mean face, the right half the left one's
-mirror image. The jaw lies on a smooth curve of the surface, from in front of the ear (eye level) down along the
-mandible to the bottom of the chin, as in the 300W-LP / 3DDFA annotation. There the nearest vertex slides within its
-neighbouring triangles onto the curve, so the jaw is smooth to the last digit and not only to the mesh's spacing.
+Nose, eyes, mouth and chin are the vertices nearest to named places of the mean face, the right half the left one's
+mirror image. On the jaw, from in front of the ear (eye level) down along the mandible, and on the brows' upper edge the
+nearest vertex slides within its neighbouring triangles onto the place itself, so these curves are smooth to the last
+digit and not only to the mesh's spacing.
+
+Where jaw and brows run is a convention. It is that of 300W-LP and 3DDFA: their places are where 3DDFA_V2's regressor
+sees them on 314 rendered faces of this model (mean difference from the render's own points, in the head's frame, both
+halves averaged, put onto the surface). No photograph was used.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.interpolate import CubicSpline
 
-__all__ = ["JAW_SIDE_VIEW", "closest_points", "jaw_curve", "landmark_vertices", "slide_to", "surface_from_side"]
+__all__ = ["JAW_SIDE_VIEW", "closest_points", "landmark_vertices", "slide_to", "surface_from_side"]
+
+BROW_PLACES = (
+    (-55.3, 41.4, 14.3), (-46.6, 46.9, 25.1), (-36.3, 48.0, 31.9), (-26.6, 47.0, 35.5), (-18.3, 44.7, 36.7),
+)  # fmt: skip
+"""Places (x, y, z) in mm of points 17 to 21, the brow on the viewer's left."""
 
 LEFT_PLACES = {
-    17: (-53.3, 37.8, 17.2), 18: (-45.9, 42.2, 26.0), 19: (-34.4, 44.7, 32.8), 20: (-25.8, 44.8, 35.4),
-    21: (-13.1, 40.6, 36.1), 31: (-13.9, -18.6, 35.8), 32: (-6.9, -21.4, 40.8), 36: (-44.0, 26.4, 14.3),
+    31: (-13.9, -18.6, 35.8), 32: (-6.9, -21.4, 40.8), 36: (-44.0, 26.4, 14.3),
     37: (-36.8, 30.8, 20.2), 38: (-27.2, 30.7, 22.0), 39: (-20.6, 25.0, 20.4), 40: (-28.0, 22.6, 21.1),
     41: (-37.1, 22.9, 19.1), 48: (-23.8, -44.7, 30.0), 49: (-14.5, -36.4, 40.4), 50: (-6.6, -34.4, 43.7),
     58: (-6.5, -55.8, 38.6), 59: (-15.8, -54.4, 34.9), 60: (-20.4, -44.0, 31.8), 61: (-8.2, -43.8, 36.6),
     67: (-8.4, -44.5, 37.1),
 }  # fmt: skip
-"""Places (x, y, z) in mm of the points on the viewer's left."""
+"""Places of the other points on the viewer's left."""
 
 MIDDLE_PLACES = {
     8: (0.0, -85.3, 23.1), 27: (0.0, 27.1, 34.3), 28: (0.0, 13.0, 39.5), 29: (0.0, -0.5, 47.8),
@@ -32,22 +39,22 @@ MIDDLE_PLACES = {
 """Places of the points on the midline, the chin (8) among them."""
 
 MIRRORED = {
-    17: 26, 18: 25, 19: 24, 20: 23, 21: 22, 31: 35, 32: 34, 36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46,
+    31: 35, 32: 34, 36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46,
     48: 54, 49: 53, 50: 52, 58: 56, 59: 55, 60: 64, 61: 63, 67: 65,
 }  # fmt: skip
 """The point on the viewer's right for each on the left."""
 
 JAW_SIDE_VIEW = (
-    (-47.0, 20.0),
-    (-47.0, 4.0),
-    (-45.5, -12.0),
-    (-42.0, -28.0),
-    (-35.0, -44.0),
-    (-22.0, -60.0),
-    (-5.0, -73.0),
-    (10.5, -81.0),
+    (-48.2, 26.0),
+    (-47.6, 5.5),
+    (-47.0, -13.8),
+    (-43.8, -31.8),
+    (-35.7, -50.2),
+    (-20.2, -65.4),
+    (-1.0, -74.8),
+    (15.3, -82.2),
 )
-"""Points (z, y) of the mandible's outline on the mean face seen from the side, in mm, ear to chin."""
+"""Points 0 to 7, from the ear towards the chin: their places (z, y) in mm on the mean face seen from the left side."""
 
 
 def landmark_vertices(
@@ -59,7 +66,7 @@ def landmark_vertices(
         operator: (N, V) sparse, ``operator @ cage`` the fine vertices. cage: (V, 3) mean. triangles: (M, 3).
 
     Returns:
-        (operator, vertices (68,)): the operator with the jaw's vertices slid onto the jaw's curve.
+        (operator, vertices (68,)): the operator with the jaw's and the brows' vertices slid onto their places.
 
     Raises:
         ValueError: two landmarks share a vertex.
@@ -72,9 +79,10 @@ def landmark_vertices(
             vertices[point] = _nearest(fine, np.array(place))
     for left, right in MIRRORED.items():
         vertices[right] = _nearest(fine, fine[vertices[left]] * mirror)
-    jaw = jaw_curve(fine, triangles, fine[vertices[8]])[:8]
-    operator, slid = slide_to(np.concatenate([jaw, jaw * mirror]), operator, cage, triangles)
-    vertices[:8], vertices[16:8:-1] = slid[:8], slid[8:]
+    places = [surface_from_side(fine, triangles, z, y) for z, y in JAW_SIDE_VIEW] + [np.array(p) for p in BROW_PLACES]
+    left, right = [*range(8), *range(17, 22)], [*range(16, 8, -1), *range(26, 21, -1)]
+    operator, slid = slide_to(np.concatenate([places, places * mirror]), operator, cage, triangles)
+    vertices[left + right] = slid
     if len(set(vertices.tolist())) != 68:
         raise ValueError("Expected a vertex of its own for each landmark, but two share one; use a finer mesh.")
     return operator, vertices
@@ -106,22 +114,6 @@ def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """z of the cross product of rows of two (M, 2) arrays."""
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-
-
-def jaw_curve(vertices: np.ndarray, triangles: np.ndarray, chin: np.ndarray) -> np.ndarray:
-    """Nine points of the jaw at equal distances along the curve, landmark 0 to landmark 8 (the chin), (9, 3) mm.
-
-    The curve is a cubic spline through the side view's places and the chin, continued by its mirror image.
-    """
-    left = np.array([surface_from_side(vertices, triangles, z, y) for z, y in JAW_SIDE_VIEW])
-    chin = np.asarray(chin, dtype=np.float64) * (0.0, 1.0, 1.0)
-    knots = np.concatenate([left, chin[None], left[::-1] * (-1.0, 1.0, 1.0)])
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
-    spline = CubicSpline(along, knots)
-    fine = spline(np.linspace(0.0, along[len(left)], 2001))
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
-    places = np.linspace(0.0, length[-1], 9)
-    return np.stack([np.interp(places, length, fine[:, k]) for k in range(3)], axis=1)
 
 
 def closest_points(
