@@ -8,7 +8,7 @@ from labelled_faces import render, save_image, save_mat
 
 from vrnlib import cli
 from vrnlib.alignment import head_tilts
-from vrnlib.evaluate_crops import Truth, composites, evaluate_crops, portraits
+from vrnlib.evaluate_crops import CROWD, Truth, composites, crowds, evaluate_crops, portraits
 from vrnlib.landmarks import Landmarks
 
 SIZE = 90.0
@@ -78,6 +78,17 @@ def test_mirrored_people_keep_the_viewers_left_on_the_left():
     apart = (faces[:, 45, 0] - faces[:, 36, 0]) / np.ptp(faces, axis=1).max(axis=1)  # between the eyes' outer corners
     frontal = np.abs(apart) > 0.4
     assert frontal.sum() > 2 and (apart[frontal] > 0).all()
+
+
+def test_a_crowd_is_its_composites_side_by_side():
+    (crowd,) = crowds(1, people=2)
+    parts = list(composites(CROWD[0] * CROWD[1], people=2))
+    assert crowd.image.shape == (384 * CROWD[0], 384 * CROWD[1], 3) and len(crowd.required) == len(crowd.faces)
+    part = parts[CROWD[1] + 2]  # second row, third column
+    np.testing.assert_array_equal(crowd.image[384:768, 768:1152], part.image)
+    first = sum(len(one.faces) for one in parts[: CROWD[1] + 2])
+    np.testing.assert_array_equal(crowd.faces[first : first + len(part.faces)], part.faces + [768, 384])
+    assert crowd.required.sum() == sum(one.required.sum() for one in parts)
 
 
 def run(capsys, *arguments) -> dict:

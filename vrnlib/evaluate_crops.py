@@ -6,8 +6,9 @@ the right scale within 10 % and, as the crop's 192 pixels go, the right middle w
 is found twice or is no true one, and none that may or may not be found: tiny, covered, or cut off by the border.
 
 Pictures: ``portraits``, one rendered person each, as large in the picture as AFLW2000-3D's; ``composites``, up to
-sixteen rendered people of 32 pixels and more, leaning, covered, among things that look like faces; ``aflw2000`` and
-``folder`` as in `vrnlib.evaluate_landmarks`. The rendered people are of a stream that no training saw.
+sixteen rendered people of 32 pixels and more, leaning, covered, among things that look like faces; ``crowds``, 48 of
+these side by side, a photo of 7 million pixels; ``aflw2000`` and ``folder`` as in `vrnlib.evaluate_landmarks`. The
+rendered people are of a stream that no training saw.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ from vrnlib.images import read_photo
 from vrnlib.landmarks import Landmarks, detect, prepare
 from vrnlib.synthetic import FaceRenderer
 
-RENDERED, READ = ("portraits", "composites"), ("aflw2000", "folder")
+READ = ("aflw2000", "folder")
 DETECTORS = ("open", "tddfa", "fan")
 
 SCALE_WITHIN, MIDDLE_WITHIN = 0.1, 6.0
@@ -42,6 +44,12 @@ SMALLEST = 32.0
 
 PORTRAIT, PORTRAIT_FACES = 450, (110, 210)
 """Side of a portrait and the size of its face, pixels; AFLW2000-3D's pictures have that side, and such faces."""
+
+PEOPLE = 300
+"""Different people in composites and crowds."""
+
+CROWD = (6, 8)
+"""Rows and columns of composites in the picture of a crowd."""
 
 SIZE_EDGES = (SMALLEST, 64.0, 128.0, 256.0, np.inf)
 ANGLE_EDGES = {"yaw": (0.0, 30.0, 60.0, np.inf), "roll": (0.0, 15.0, 30.0, np.inf)}
@@ -70,7 +78,7 @@ def portraits(count: int) -> Iterator[Truth]:
         yield Truth(sample.image, sample.landmarks[None, :, :2], np.ones(1, bool), np.abs(sample.pose[:1]))
 
 
-def composites(count: int, *, people: int = 300) -> Iterator[Truth]:
+def composites(count: int, *, people: int = PEOPLE) -> Iterator[Truth]:
     """Pictures of ``people`` rendered people, up to sixteen to a picture."""
     with tempfile.TemporaryDirectory() as folder:
         pictures = Composites(Cutouts(folder, seed=TEST_SEED, count=min(people, count)), seed=TEST_SEED)
@@ -78,6 +86,24 @@ def composites(count: int, *, people: int = 300) -> Iterator[Truth]:
             image, faces, known = pictures.compose(np.random.default_rng([TEST_SEED, index]), index)
             sizes = box_sizes(points_boxes(faces))
             yield Truth(image, faces[..., :2], (known == 1) & (sizes >= SMALLEST), np.full(len(faces), np.nan))
+
+
+def crowds(count: int, *, people: int = PEOPLE) -> Iterator[Truth]:
+    """Large pictures put together from `composites`, all of them other ones."""
+    rows, columns = CROWD
+    parts = composites(count * rows * columns, people=people)
+    for _ in range(count):
+        tiles = list(islice(parts, rows * columns))
+        height, width = tiles[0].image.shape[:2]
+        corners = [(width * column, height * row) for row in range(rows) for column in range(columns)]
+        image = np.concatenate([np.concatenate([tile.image for tile in tiles[row * columns : (row + 1) * columns]], 1)
+                                for row in range(rows)])  # fmt: skip
+        faces = np.concatenate([tile.faces + corner for tile, corner in zip(tiles, corners, strict=True)])
+        required = np.concatenate([tile.required for tile in tiles])
+        yield Truth(image, faces, required, np.full(len(faces), np.nan))
+
+
+RENDERED = {"portraits": portraits, "composites": composites, "crowds": crowds}
 
 
 def labelled(dataset: str, root: Path) -> Iterator[Truth]:
@@ -167,8 +193,8 @@ def middles(boxes: np.ndarray) -> np.ndarray:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", choices=RENDERED + READ, default="portraits",
-                        help="rendered on the spot: portraits, composites; from --root: aflw2000, folder")
+    parser.add_argument("--dataset", choices=(*RENDERED, *READ), default="portraits",
+                        help="rendered on the spot: portraits, composites, crowds; from --root: aflw2000, folder")
     parser.add_argument("--count", type=int, default=400, help="rendered pictures")
     parser.add_argument("--root", type=Path, metavar="DIR", help="where the data set lies")
     parser.add_argument("--detector", choices=DETECTORS, default="open")
@@ -187,8 +213,7 @@ def run(args: argparse.Namespace) -> int:
     if args.root is not None:
         pictures, count = labelled(args.dataset, args.root), None
     else:
-        pictures = (portraits if args.dataset == "portraits" else composites)(args.count)
-        count = args.count
+        pictures, count = RENDERED[args.dataset](args.count), args.count
     report = evaluate_crops(pictures, lambda image: detect(image, detector=args.detector, **fan), count=count)
     print(json.dumps({"dataset": args.dataset, "detector": args.detector, "fan": args.fan} | report, indent=2))
     return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -158,8 +158,10 @@ def open_finder() -> Finder:
     import torch
 
     from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
+    from vrnlib.finder import find_boxes
 
-    return FaceBoxes(OPEN_WEIGHTS, runtime="onnx", threads=torch.get_num_threads(), min_score=FINDER_FLOOR)
+    faceboxes = FaceBoxes(OPEN_WEIGHTS, runtime="onnx", threads=torch.get_num_threads(), min_score=FINDER_FLOOR)
+    return partial(find_boxes, faceboxes)
 
 
 def _open_fan(fan: Any) -> Any:

@@ -29,8 +29,8 @@ __all__ = ["FaceBoxes", "FaceBoxesNet", "decode", "encode", "prior_boxes"]
 MEAN_BGR = (104.0, 117.0, 123.0)
 """Taken from every pixel."""
 
-MAX_HEIGHT, MAX_WIDTH = 720, 1080
-"""Larger photos are made smaller before the network sees them."""
+LARGEST = (720, 1080)
+"""Height and width: larger photos are made smaller before the network sees them."""
 
 STEPS = (32, 64, 128)
 SIDES = ((32, 64, 128), (256,), (512,))
@@ -197,18 +197,19 @@ class FaceBoxes:
                                 threads=threads)  # fmt: skip
         self._priors: tuple[tuple[int, int], Tensor] | None = None
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
 
-        A row is x0, y0, x1, y1 in pixels of the photo, which may lie outside of it, and the score.
+        A row is x0, y0, x1, y1 in pixels of the photo, which may lie outside of it, and the score. ``largest`` is the
+        height and width that the network looks at; a larger one shows it smaller faces and takes longer.
         """
-        boxes = self.candidates(image)
+        boxes = self.candidates(image, largest=largest)
         kept = boxes[nms(boxes, OVERLAP)][:AFTER_NMS]
         return kept[kept[:, 4] > self.min_score]
 
-    def candidates(self, image: np.ndarray) -> np.ndarray:
+    def candidates(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The boxes (N, 5) float32 before suppression, best first."""
-        small, scale = shrink(checked_image(image))
+        small, scale = shrink(checked_image(image), largest)
         height, width = small.shape[:2]
         offsets, scores = (torch.from_numpy(output[0]) for output in self._run(network_input(small)))
         rows = torch.nonzero(scores[:, 1] - scores[:, 0] > LOGIT_FLOOR)[:, 0]
@@ -225,14 +226,14 @@ class FaceBoxes:
         return self._priors[1]
 
 
-def shrink(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """The photo at no more than 720 x 1080 pixels, and by how much its sides were multiplied."""
+def shrink(image: np.ndarray, largest: tuple[int, int] = LARGEST) -> tuple[np.ndarray, float]:
+    """The photo at no more than the largest height and width, and by how much its sides were multiplied."""
     height, width = image.shape[:2]
     scale = 1.0
-    if height > MAX_HEIGHT:
-        scale = MAX_HEIGHT / height
-    if width * scale > MAX_WIDTH:
-        scale *= MAX_WIDTH / (width * scale)
+    if height > largest[0]:
+        scale = largest[0] / height
+    if width * scale > largest[1]:
+        scale *= largest[1] / (width * scale)
     if scale == 1.0:
         return image, scale
     return cv2.resize(image, (max(1, int(scale * width)), max(1, int(scale * height)))), scale
