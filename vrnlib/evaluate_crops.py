@@ -121,8 +121,8 @@ def evaluate_crops(
     """What ``find``, from an image to its faces, makes of the pictures; ``count`` of them are expected.
 
     Gives the numbers of pictures and faces; of the faces the parts found and well cropped; of the found ones the part
-    well cropped and the landmarks' errors / sqrt(w h), in per cent; false faces a picture, where all are known; and the
-    first three by the faces' size (pixels), yaw and roll (degrees). Raises ValueError when there is no face.
+    well cropped and the landmarks' errors / sqrt(w h), in per cent; false faces a picture, where all are known; and all
+    but the last by the faces' size (pixels), yaw and roll (degrees). Raises ValueError when there is no face.
     """
     rows, false, seen, complete = [], 0, 0, True
     for truth in tqdm(pictures, total=count, unit="picture", disable=not progress):
@@ -150,6 +150,7 @@ def evaluate_crops(
                 bins[name] = {
                     "faces": int(inside.sum()), "found": float(hit[inside].mean()),
                     "cropped": float(good[inside].mean()),
+                    "error_percent": float(100 * error[inside & hit].mean()) if (inside & hit).any() else None,
                 }  # fmt: skip
         return bins
 

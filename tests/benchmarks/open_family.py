@@ -1,4 +1,4 @@
-"""How good the open regressor and the open detector are: on renders that training never saw, and on photographs.
+"""How good the open networks are: regressor and detector on renders that training never saw, all on photographs.
 
     python tests/benchmarks/open_family.py [--regressor FILE] [--detector FILE] [--count 300]
 
@@ -22,9 +22,11 @@ from vrnlib.boxes import face_box
 from vrnlib.composites import Composites, Cutouts
 from vrnlib.dataset import TEST_SEED
 from vrnlib.detection import load_detector, recall_by
+from vrnlib.evaluate_crops import Truth, evaluate_crops
 from vrnlib.evaluate_landmarks import by_yaw, landmark_error
 from vrnlib.evaluation import yaw_of
 from vrnlib.images import read_photo
+from vrnlib.landmarks import detect
 from vrnlib.synthetic import FaceRenderer
 
 DATA = Path(str(files("tddfa"))) / "data"
@@ -48,20 +50,20 @@ def regressor_on_renders(regressor: TDDFA, count: int) -> dict:
 
 
 def photographs():
-    """(name, photo, reference arrays) of what is at hand."""
+    """(name, photo, boxes (F, 5), points (F, 68, 3), yaws (F,) in degrees) of what is at hand."""
     import skimage.data
 
     reference, photos = Path(os.environ["VRN_REFERENCE"]), Path(os.environ["VRN_ASSETS"]) / "photos"
     for name in ("emma", "trump_hillary", "JianzhuGuo", "astronaut"):
         photo = skimage.data.astronaut() if name == "astronaut" else read_photo(photos / f"{name}.jpg")
         with np.load(reference / f"{name}.npz") as known:
-            yield name, photo, known["boxes"], known["sparse"].transpose(0, 2, 1)
+            yield name, photo, known["boxes"], known["sparse"].transpose(0, 2, 1), known["pose_deg"][:, 0]
 
 
 def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
     """Per photo: the points' error with the official boxes, after a second look, and what the open detector finds."""
     report = {}
-    for name, photo, boxes, truth in photographs():
+    for name, photo, boxes, truth, _ in photographs():
         points = regressor.reconstruct(*regressor(photo, boxes), dense=False)
         again = regressor.reconstruct(*regressor(photo, list(points), crop_policy="landmark"), dense=False)
         report[name] = {
@@ -74,6 +76,15 @@ def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
             hits = [bool(((middles > box[:2]) & (middles < box[2:4])).all(1).any()) for box in boxes]
             report[name] |= {"faces": len(hits), "found": sum(hits), "boxes": len(found)}
     return report
+
+
+def whole_way() -> dict:
+    """The photographs from the photo to the points, by our detector and our FAN."""
+    truths = (
+        Truth(photo, points[..., :2], np.ones(len(points), bool), np.abs(yaws))
+        for _, photo, _, points, yaws in photographs()
+    )
+    return evaluate_crops(truths, detect, progress=False)
 
 
 def main() -> None:
@@ -93,6 +104,7 @@ def main() -> None:
             report["detector on composites"] = recall_by(load_detector(args.detector), pictures)
     if {"VRN_ASSETS", "VRN_REFERENCE"} <= os.environ.keys():
         report["photographs"] = on_photographs(regressor, detector)
+        report["photographs, detector and FAN"] = whole_way()
     print(json.dumps(report, indent=2, default=float))
 
 
