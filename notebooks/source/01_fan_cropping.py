@@ -353,9 +353,9 @@ alt = "Six turned heads with true points in green, found ones in red, and lines 
 picture(picture_grid(panels, titles, columns=3), alt=alt)
 
 # %% [markdown]
-# No frontal face is among them. In the worst, all turned by more than 60°, the longest lines lead to the far side of
-# the jaw: the head hides it, so the network guesses. Other causes add up: little light (26, 27), a bowed head (26), a
-# cap and long hair (13).
+# No frontal face is among them. On four, 13, 25, 26 and 27, all turned by more than 60°, the longest lines lead to the
+# far side of the jaw: the head hides it, so the network guesses. Other causes add up: little light (26, 27), a bowed
+# head (26), a cap and long hair (13).
 
 # %% [markdown]
 # ## 8 · Official and open
