@@ -182,8 +182,9 @@ def test_small_sample_matches_the_file(stored, parts):
     cage = build_cage(head)
     built, built_triangles = fine_mesh(cage, head.rest)
     np.testing.assert_array_equal(built_triangles, triangles)
-    difference = abs(built - operator).max(axis=1).toarray().ravel()
-    assert np.count_nonzero(difference > 1e-6) <= 2 * 26, "only what slid onto jaw and brows, by this rule or the last"
+    slid = stored["keypoints"].reshape(68, 3)[:, 0] // 3
+    same = np.setdiff1d(np.arange(built.shape[0]), slid)
+    assert np.abs(built[same] - operator[same]).max() < 1e-6
     ring, quads = context_cage(head)
     np.testing.assert_array_equal(context_mesh(head.rest[ring], quads)[1], stored["context_tri"])
     assert (region_labels(head, cage, built, operator @ mean) == stored["region"]).mean() > 0.999
