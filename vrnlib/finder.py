@@ -7,13 +7,16 @@ look before shows small: larger faces were seen there already, as a whole.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from tddfa.faceboxes import LARGEST, OVERLAP, FaceBoxes
 from tddfa.nms import nms
+from vrnlib.alignment import box_sizes
 
-CLOSER = (2, 4)
-"""How many times as large the photo is in the second and the third look."""
+LOOKS = (1, 2, 4)
+"""How many times as large as FaceBoxes' own size the photo may be in each look."""
 
 ENOUGH = 0.7
 """After a look that shows the photo at this scale or a larger one there is no further one."""
@@ -25,12 +28,12 @@ SMALL = 96.0
 def find_boxes(faceboxes: FaceBoxes, image: np.ndarray) -> np.ndarray:
     """The boxes (N, 5) float32 of the faces of an (H, W, 3) uint8 RGB photo, as `tddfa.FaceBoxes` gives them."""
     boxes = faceboxes(image)
-    scale = min(LARGEST[0] / image.shape[0], LARGEST[1] / image.shape[1])
-    for times in CLOSER:
+    first_scale = min(LARGEST[0] / image.shape[0], LARGEST[1] / image.shape[1])
+    for before, times in pairwise(LOOKS):
+        scale = before * first_scale
         if scale >= ENOUGH:
             break
         closer = faceboxes(image, largest=(times * LARGEST[0], times * LARGEST[1]))
-        sizes = scale * np.sqrt(np.prod(np.maximum(closer[:, 2:4] - closer[:, :2], 0), axis=1))
-        boxes = np.concatenate([boxes, closer[sizes <= SMALL]])
-        boxes, scale = boxes[nms(boxes, OVERLAP)], 2 * scale
+        boxes = np.concatenate([boxes, closer[scale * box_sizes(closer[:, :4]) <= SMALL]])
+        boxes = boxes[nms(boxes, OVERLAP)]
     return boxes

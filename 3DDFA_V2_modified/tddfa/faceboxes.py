@@ -9,6 +9,7 @@ face, and how must the box be moved and resized to fit.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -195,7 +196,7 @@ class FaceBoxes:
         network = fill(FaceBoxesNet(), read_checkpoint(path), path.name)
         self._run = make_runner(network, name=f"faceboxes_{path.stem}", example=(3, 256, 256), runtime=runtime,
                                 threads=threads)  # fmt: skip
-        self._priors: tuple[tuple[int, int], Tensor] | None = None
+        self._prior_boxes = lru_cache(maxsize=4)(prior_boxes)  # one size in a video, three in looks at a large photo
 
     def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
@@ -218,12 +219,6 @@ class FaceBoxes:
         boxes = shares * torch.tensor([width, height, width, height], dtype=torch.float32) / scale
         found = torch.cat([boxes, score], dim=1).numpy()
         return found[found[:, 4].argsort()[::-1][:BEFORE_NMS]]
-
-    def _prior_boxes(self, height: int, width: int) -> Tensor:
-        """The prior boxes; those of the last size are kept, which serves videos."""
-        if self._priors is None or self._priors[0] != (height, width):
-            self._priors = (height, width), prior_boxes(height, width)
-        return self._priors[1]
 
 
 def shrink(image: np.ndarray, largest: tuple[int, int] = LARGEST) -> tuple[np.ndarray, float]:
