@@ -204,11 +204,12 @@ run_browser_tests() {
         say "Skipped: the browser tests need the program chromium, which is not here and could not be installed."
         return 0
     fi
-    "$PY" -c 'import playwright' 2>/dev/null || pip_install playwright || {
-        say "Skipped: the browser tests need the Python package playwright, which pip could not install."
+    "$PY" -c 'import playwright, pytest_rerunfailures' 2>/dev/null || pip_install playwright pytest-rerunfailures || {
+        say "Skipped: the browser tests need the Python packages of the extra 'browser', which pip could not install."
         return 0
     }
-    "$PY" -m pytest tests/browser -q -p no:cacheprovider
+    # Chromium itself crashes now and then where there is no GPU; only that is tried again, a wrong page is not.
+    "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
 clean() {

@@ -13,15 +13,21 @@ ARGUMENTS += ["--disable-component-update", "--disable-sync", "--use-angle=swift
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'browser')")
+def playwright() -> Iterator:
+    api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'browser')")
+    with api.sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture
+def browser(playwright) -> Iterator:
+    """A Chromium for one test; one that dies (TargetClosedError) is no verdict: build.sh lets the test run again."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("needs the program chromium (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield started
-        started.close()
+    started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    yield started
+    started.close()
 
 
 @pytest.fixture
