@@ -32,8 +32,8 @@ def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
-    """Write a file whole or not at all; errors as in :func:`replacing`."""
-    with replacing(path) as temporary:
+def write_bytes(path: str | os.PathLike, data: bytes, *, what: str = "") -> Path:
+    """Write a file whole or not at all; ``what`` and errors as in :func:`replacing`."""
+    with replacing(path, what=what) as temporary:
         temporary.write_bytes(data)
     return Path(path)

@@ -76,7 +76,7 @@ def sparse_from(arrays: dict[str, np.ndarray], prefix: str, columns: int) -> sp.
 def expand(operator: sp.csr_matrix, cage: np.ndarray) -> np.ndarray:
     """A cage basis (V, 3, K), or mean (V, 3), on the fine mesh: rows x0, y0, z0, x1, ... (3N, K) float32."""
     flat = cage.astype(np.float64).reshape(len(cage), -1)
-    return np.ascontiguousarray((operator @ flat).reshape(3 * operator.shape[0], -1).astype(np.float32))
+    return np.asfortranarray((operator @ flat).reshape(3 * operator.shape[0], -1).astype(np.float32))
 
 
 def fields_from_open_file(arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def fields_from_official(content: object, name: str) -> dict[str, Any]:
             f"Expected the arrays {', '.join(needed)} in {name} (tri may lie in tri.pkl beside it), got {have}."
         )
     u = np.asarray(content["u"], dtype=np.float32).reshape(-1, 1)
-    w_shp, w_exp = (np.ascontiguousarray(content[key][:, :], dtype=np.float32) for key in ("w_shp", "w_exp"))
+    w_shp, w_exp = (np.asfortranarray(content[key][:, :], dtype=np.float32) for key in ("w_shp", "w_exp"))
     tri = np.asarray(content["tri"])
     tri = check_triangles(tri.T if tri.shape[0] == 3 and tri.shape[1] != 3 else tri)
     count = len(u) // 3

@@ -207,7 +207,7 @@ def network_input(crop: np.ndarray) -> np.ndarray:
 def _basis(model: MorphableModel, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (3N,) and components (3N, 50) of these N vertices: all x, then all y, then all z, which is fast to use."""
     rows = (3 * vertices + np.arange(3)[:, None]).ravel()
-    return model.u[rows, 0], np.concatenate([model.w_shp[rows], model.w_exp[rows]], axis=1)
+    return model.u[rows, 0], np.asfortranarray(np.concatenate([model.w_shp[rows], model.w_exp[rows]], axis=1))
 
 
 def _image_matrix(matrix: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:

@@ -21,11 +21,10 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from .files import replacing
+from .files import write_bytes
 
 FORMAT = 2
 ENTRIES = ("voxels", "box", "shape", "offset", "meta", "format")
@@ -51,7 +50,6 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
         ValueError: another shape, values besides 0 and 1, an offset that is not finite, or meta that JSON cannot hold.
         OSError: the folder is missing, not writable or full; nothing is left behind.
     """
-    path = Path(path)
     volume = np.asarray(volume)
     if volume.ndim != 3:
         raise ValueError(f"expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x]")
@@ -69,17 +67,15 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
     box = _box(volume)
     inner = volume[tuple(slice(*ends) for ends in box)]
     slices = np.packbits(inner.reshape(len(inner), math.prod(inner.shape[1:])), axis=1)
-    with replacing(path, what="the volume file ") as temporary, open(temporary, "xb") as file:
-        _write_arrays(
-            file,
-            voxels=_changes(slices),
-            box=box,
-            shape=np.array(volume.shape, np.int64),
-            offset=np.float64(offset),
-            meta=np.frombuffer(text.encode(), np.uint8),
-            format=np.int64(FORMAT),
-        )
-    return path
+    data = _zipped(
+        voxels=_changes(slices),
+        box=box,
+        shape=np.array(volume.shape, np.int64),
+        offset=np.float64(offset),
+        meta=np.frombuffer(text.encode(), np.uint8),
+        format=np.int64(FORMAT),
+    )
+    return write_bytes(path, data, what="the volume file ")
 
 
 def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
@@ -177,14 +173,16 @@ def _changes(slices: np.ndarray) -> np.ndarray:
     return changes
 
 
-def _write_arrays(file: BinaryIO, **arrays: np.ndarray) -> None:
-    """What ``np.savez_compressed`` does, with our level of compression."""
+def _zipped(**arrays: np.ndarray) -> bytes:
+    """What ``np.savez_compressed`` writes, with our level of compression; in memory, zip's many seeks cost nothing."""
+    file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
         for name, array in arrays.items():
             data = io.BytesIO()
             np.lib.format.write_array(data, np.asarray(array), allow_pickle=False)
             method = zipfile.ZIP_STORED if data.tell() < SMALLEST else zipfile.ZIP_DEFLATED
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer(), method, COMPRESSION)
+    return file.getvalue()
 
 
 def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Times volume targets on one core: ``python tests/benchmarks/targets.py [--pictures 60] [--rounds 5] [--torch]``.
+"""Times volume targets on one core: ``python tests/benchmarks/targets.py [--pictures 300] [--rounds 5] [--torch]``.
 
 ``vrn targets`` is one process for all pictures. Beside it runs what it replaces, a process per picture, as the original
 generator had it: a fresh Python that imports, loads the networks and the face model, and makes one target with the same
@@ -80,7 +80,7 @@ def seconds(function: Callable[[], object]) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=60, help="pictures for one process (default 60)")
+    parser.add_argument("--pictures", type=int, default=300, help="pictures for one process (default 300)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each way (default 5)")
     parser.add_argument("--torch", action="store_true", help="both by torch instead of ONNX Runtime")
     parser.add_argument("--how", choices=("photo", "crop", "mat"), default="photo")
