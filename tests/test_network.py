@@ -1,6 +1,7 @@
 """VRN and FAN: the released network's size and output, the Residual by hand, weights files that cannot lie."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from vrnlib.network import (
     load_network,
     read_header,
     save_network,
+    save_tensors,
 )
 
 SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2)
@@ -165,6 +167,17 @@ def test_damaged_or_missing_weights_are_sentences(tmp_path):
         load_network(path)
     with pytest.raises(FileNotFoundError, match="give a .safetensors file or one of"):
         load_network(tmp_path / "missing.safetensors")
+    network = VRN(SMALL)
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    header = {"class": "VRN", "config": asdict(SMALL)}
+    save_tensors(path, {**tensors, "stem.weight": torch.zeros(2)}, "vrn", header)
+    with pytest.raises(ValueError, match="another architecture"):
+        load_network(path)
+    some = next(name for name, value in tensors.items() if value.ndim == 4)
+    tensors[some] = torch.full_like(tensors[some], torch.nan)
+    save_tensors(path, tensors, "vrn", header)
+    with pytest.raises(ValueError, match=f"NaN or infinity in {some}"):
+        load_network(path)
 
 
 def test_a_pickle_offered_as_weights_is_refused(tmp_path):

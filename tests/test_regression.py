@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tddfa.backbones import MobileNetV1
 from tddfa.geometry import compose, crop_roi, fit_pose, image_from_roi, project, roi_from_box, roi_from_landmarks
@@ -215,5 +216,8 @@ def test_it_learns_four_faces_and_resumes(faces, tmp_path):
 
 def test_other_files_are_no_start(faces, tmp_path):
     (tmp_path / "no.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no MobileNetV1"):
+    with pytest.raises(ValueError, match="is damaged"):
         load_regressor(tmp_path / "no.safetensors")
+    save_file({"parameter_mean": torch.zeros(62)}, tmp_path / "half.safetensors")
+    with pytest.raises(ValueError, match="has no 'parameter_std'"):
+        load_regressor(tmp_path / "half.safetensors")

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.faceboxes import MEAN_BGR, OVERLAP, FaceBoxesNet, decode, encode, prior_boxes
 from tddfa.nms import nms
 from vrnlib.network import half_tensors, save_tensors
@@ -149,12 +148,7 @@ def save_detector(path: str | Path, network: nn.Module, *, notes: dict) -> None:
 
 def load_detector(path: str | Path) -> FaceBoxesNet:
     """The network of a file that `save_detector` wrote. Raises ValueError when it holds something else."""
-    network = FaceBoxesNet()
-    try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} holds no network of `vrn train faceboxes` ({error}); name another.") from error
-    return network.eval()
+    return fill(FaceBoxesNet(), read_checkpoint(path), Path(path).name)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.files import replacing
 
 
@@ -316,18 +317,11 @@ def load_network(name: str | Path) -> VRN | FAN:
     """Build the network that a weights file describes and fill it; returned in evaluation mode, float32.
 
     name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors file.
-    Raises FileNotFoundError when there is no such file, ValueError when it is damaged or of another kind.
+    Raises FileNotFoundError when there is no such file, ValueError when it is damaged, of another kind or not finite.
     """
     header, path = read_header(name), weights_path(name)
     kinds = {"VRN": (VRN, VRNConfig), "FAN": (FAN, FANConfig)}
     if header["class"] not in kinds:
         raise ValueError(f"{path} holds a {header['class']!r}; this version knows {sorted(kinds)}")
     network_class, config_class = kinds[header["class"]]
-    network = network_class(config_class(**header["config"]))
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"the tensors in {path} do not fit its configuration; fetch or train it again") from error
-    return network.float().eval()
+    return fill(network_class(config_class(**header["config"])), read_checkpoint(path), path.name)

@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from tddfa.backbones import MobileNetV1
+from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.geometry import NETWORK_SIZE, fit_pose, roi_from_box, roi_from_landmarks
 from tddfa.morphable import MorphableModel
 from vrnlib.boxes import face_box
@@ -242,14 +241,12 @@ def load_regressor(path: str | Path) -> tuple[nn.Module, Tensor, Tensor]:
 
     Raises ValueError when the file holds something else.
     """
+    tensors = read_checkpoint(path)
     try:
-        tensors = load_file(path)
         mean, std = tensors.pop("parameter_mean"), tensors.pop("parameter_std")
-        network = MobileNetV1(width=0.5)
-        network.load_state_dict(tensors)
-    except (SafetensorError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} holds no MobileNetV1 x0.5 of `vrn train tddfa` ({error}); name another.") from error
-    return network.eval(), mean, std
+    except KeyError as error:
+        raise ValueError(f"Expected a regressor of `vrn train tddfa`, {path} has no {error}; name another.") from error
+    return fill(MobileNetV1(width=0.5), tensors, Path(path).name), mean, std
 
 
 def save_regressor(path: str | Path, network: nn.Module, decoder: VertexDecoder, *, notes: dict) -> None:
