@@ -136,8 +136,12 @@ def _per_prior(x: Tensor, numbers: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(len(x), -1, numbers)
 
 
+@lru_cache(maxsize=4)  # a video and a training have one size, the looks at a large photo three
 def prior_boxes(height: int, width: int) -> Tensor:
-    """The prior boxes (P, 4) float32 of a photo: centre x, centre y, width, height as shares of the photo's sides."""
+    """The prior boxes (P, 4) float32 of a photo: centre x, centre y, width, height as shares of the photo's sides.
+
+    Those of the last sizes are kept and shared, so nobody may write to them.
+    """
     photo = np.array([width, height], np.float64)
     parts = []
     for step, sides in zip(STEPS, SIDES, strict=True):
@@ -196,7 +200,6 @@ class FaceBoxes:
         network = fill(FaceBoxesNet(), read_checkpoint(path), path.name)
         self._run = make_runner(network, name=f"faceboxes_{path.stem}", example=(3, 256, 256), runtime=runtime,
                                 threads=threads)  # fmt: skip
-        self._prior_boxes = lru_cache(maxsize=4)(prior_boxes)  # one size in a video, three in looks at a large photo
 
     def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
@@ -215,7 +218,7 @@ class FaceBoxes:
         offsets, scores = (torch.from_numpy(output[0]) for output in self._run(network_input(small)))
         rows = torch.nonzero(scores[:, 1] - scores[:, 0] > LOGIT_FLOOR)[:, 0]
         score = torch.softmax(scores[rows], dim=-1)[:, 1:]
-        shares = decode(offsets[rows], self._prior_boxes(height, width)[rows])
+        shares = decode(offsets[rows], prior_boxes(height, width)[rows])
         boxes = shares * torch.tensor([width, height, width, height], dtype=torch.float32) / scale
         found = torch.cat([boxes, score], dim=1).numpy()
         return found[found[:, 4].argsort()[::-1][:BEFORE_NMS]]

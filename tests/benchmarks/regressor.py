@@ -9,6 +9,7 @@ ones.
 import argparse
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,12 +31,10 @@ def weights_and_model() -> tuple[str, MorphableModel | None]:
     return "open", None
 
 
-def plain_dense(
-    model: MorphableModel, w_shp: np.ndarray, w_exp: np.ndarray, row: np.ndarray, roi: np.ndarray
-) -> np.ndarray:
-    """(3, N) vertices of one face by the original's formula, components row after row as its file has them."""
+def plain_dense(model: MorphableModel, row: np.ndarray, roi: np.ndarray) -> np.ndarray:
+    """(3, N) vertices of one face by the original's formula."""
     pose, shape, expression = row[:12].reshape(3, 4), row[12:52, None], row[52:, None]
-    face = (model.u + w_shp @ shape + w_exp @ expression).reshape(3, -1, order="F")
+    face = (model.u + model.w_shp @ shape + model.w_exp @ expression).reshape(3, -1, order="F")
     face = pose[:, :3] @ face + pose[:, 3:]
     scale_x, scale_y = (roi[2:] - roi[:2]) / 120
     face[0] = (face[0] - 1) * scale_x + roi[0]
@@ -71,8 +70,9 @@ def main() -> None:
             ours = TDDFA(weights, model=tddfa.model, runtime=runtime, threads=threads)
             line(f"network, {runtime}, {threads} thread(s)", best(lambda o=ours: o._run(batch), runs, clock), plain)
     torch.set_num_threads(1)
-    rows = [np.ascontiguousarray(part) for part in (tddfa.model.w_shp, tddfa.model.w_exp)]
-    plain = best(lambda: plain_dense(tddfa.model, *rows, params[0], rois[0]), runs)
+    by_rows = {name: np.ascontiguousarray(getattr(tddfa.model, name)) for name in ("w_shp", "w_exp")}
+    original = replace(tddfa.model, **by_rows)  # as its file has them
+    plain = best(lambda: plain_dense(original, params[0], rois[0]), runs)
     count = tddfa.model.vertex_count
     line(f"{count:,} vertices, plain", plain, plain)
     line(f"{count:,} vertices", best(lambda: tddfa.reconstruct(params, rois), runs), plain)
