@@ -7,9 +7,9 @@ import pytest
 from labelled_faces import render, save_image, save_mat
 
 from vrnlib import cli
-from vrnlib.alignment import head_tilts
-from vrnlib.evaluate_crops import CROWD, Truth, composites, crowds, evaluate_crops, portraits
+from vrnlib.evaluation.crops import CROWD, Truth, composites, crowds, evaluate_crops, portraits
 from vrnlib.landmarks import Landmarks
+from vrnlib.landmarks.alignment import head_tilts
 
 SIZE = 90.0
 FACE = np.stack([np.linspace(0, SIZE, 68), np.abs(np.linspace(-SIZE, SIZE, 68))], axis=1) + [100, 80]

@@ -11,7 +11,7 @@ from tddfa.crop import warp_similarity
 from tddfa.datasets import LabelledFace, aflw2000_crops
 from tddfa.geometry import roi_from_landmarks
 from vrnlib import cli
-from vrnlib.evaluate_landmarks import by_yaw, data_sets, evaluate_landmarks, landmark_error, predictor
+from vrnlib.evaluation.landmarks import by_yaw, data_sets, evaluate_landmarks, landmark_error, predictor
 
 COUNT = 3
 

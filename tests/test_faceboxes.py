@@ -69,8 +69,13 @@ def test_encode_undoes_decode():
 
 
 def test_large_photos_are_made_smaller_like_the_original_does():
-    for given, expected in (((720, 1080), (720, 1080)), ((721, 300), (720, 299)), ((720, 1280), (607, 1080)),
-                            ((3000, 9000), (360, 1080)), ((1, 9000), (1, 1080))):  # fmt: skip
+    for given, expected in (
+        ((720, 1080), (720, 1080)),
+        ((721, 300), (720, 299)),
+        ((720, 1280), (607, 1080)),
+        ((3000, 9000), (360, 1080)),
+        ((1, 9000), (1, 1080)),
+    ):
         small, scale = shrink(np.zeros((*given, 3), np.uint8))
         assert small.shape[:2] == expected
         assert scale == pytest.approx(min(1, 720 / given[0], 1080 / given[1]))

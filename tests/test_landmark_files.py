@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from vrnlib.landmarks import LandmarkError, Landmarks, detect, find_points, read_points
+from vrnlib.landmarks import LandmarkError, Landmarks
+from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.files import find_points, read_points
 
 POINTS = np.random.default_rng(5).uniform(20, 70, (68, 2)).astype(np.float32)
 POINTS[:2] = (20, 20), (70, 70)

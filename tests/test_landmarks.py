@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from tddfa.morphable import MorphableModel
-from vrnlib import landmarks
-from vrnlib.alignment import align, head_squares, head_tilts, look, refine, square_matrix, square_picture
 from vrnlib.crop import transform_points
-from vrnlib.dataset import TEST_SEED
 from vrnlib.images import read_photo
-from vrnlib.landmark_files import MIRRORED
-from vrnlib.landmarks import DETECTORS, LandmarkError, detect, prepare
-from vrnlib.network import FAN, WEIGHTS, FANConfig, load_network
-from vrnlib.quick_fan import QuickFAN
+from vrnlib.landmarks import LandmarkError, detectors
+from vrnlib.landmarks.alignment import align, head_squares, head_tilts, look, refine, square_matrix, square_picture
+from vrnlib.landmarks.detectors import DETECTORS, detect, prepare
+from vrnlib.landmarks.ibug import MIRRORED
+from vrnlib.landmarks.onnx_fan import QuickFAN
+from vrnlib.network import FAN, FANConfig
+from vrnlib.training.data import TEST_SEED
+from vrnlib.weight_files import WEIGHTS, load_network
 
 OPEN_FAN = WEIGHTS / "fan_open.safetensors"
 needs_weights = pytest.mark.skipif(not OPEN_FAN.exists(), reason="the open FAN's weights are not in vrnlib/weights")
@@ -238,15 +239,15 @@ def test_no_box_needs_no_network(boxes):
 
 @needs_weights
 def test_models_are_loaded_once(tmp_path):
-    assert landmarks.open_finder() is landmarks.open_finder()
-    assert landmarks.tddfa_models() is landmarks.tddfa_models()
-    assert landmarks._open_fan(None) is landmarks._open_fan("fan_open") is landmarks._open_fan(str(OPEN_FAN))
+    assert detectors.open_finder() is detectors.open_finder()
+    assert detectors.tddfa_models() is detectors.tddfa_models()
+    assert detectors._open_fan(None) is detectors._open_fan("fan_open") is detectors._open_fan(str(OPEN_FAN))
     copy = tmp_path / "fan.safetensors"
     copy.write_bytes(OPEN_FAN.read_bytes())
-    first = landmarks._open_fan(copy)
-    assert landmarks._open_fan(copy) is first
+    first = detectors._open_fan(copy)
+    assert detectors._open_fan(copy) is first
     copy.touch()  # trained anew
-    assert landmarks._open_fan(copy) is not first
+    assert detectors._open_fan(copy) is not first
 
 
 def test_detection_leaves_torchs_threads_alone():
@@ -312,7 +313,7 @@ def angles_of(renderer, index: int) -> np.ndarray:
 @needs_weights
 def test_turned_and_tilted_renders_are_found():
     """Held-out faces in profile and tilted ones, which a finder of frontal faces cannot find."""
-    from vrnlib.synthetic import FaceRenderer
+    from vrnlib.synthetic.faces import FaceRenderer
 
     renderer, found, tried = FaceRenderer(), 0, 0
     for index in range(40):

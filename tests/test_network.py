@@ -8,20 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from vrnlib.network import (
-    FAN,
-    VRN,
-    FANConfig,
-    Hourglass,
-    Residual,
-    VRNConfig,
-    count_parameters,
-    half_tensors,
-    load_network,
-    read_header,
-    save_network,
-    save_tensors,
-)
+from vrnlib.network import FAN, VRN, FANConfig, Hourglass, Residual, VRNConfig, count_parameters
+from vrnlib.weight_files import half_tensors, load_network, read_header, save_network, save_tensors
 
 SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2)
 

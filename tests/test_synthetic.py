@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vrnlib import backgrounds
-from vrnlib.synthetic import FaceRenderer, FaceStream, contact_sheet, random_angles, render_pair
+from vrnlib.synthetic import backgrounds
+from vrnlib.synthetic.camera import random_angles
+from vrnlib.synthetic.faces import FaceRenderer, FaceStream, contact_sheet, render_pair
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_same_bytes_twice_in_any_order_and_in_another_process(renderer, samples)
     again = [digest(render_pair(11, k, model=renderer)) for k in (3, 1)]
     assert again == [digest(samples[3]), digest(samples[1])]
     code = (
-        "import hashlib, numpy as np; from vrnlib.synthetic import render_pair; s = render_pair(11, 3);"
+        "import hashlib, numpy as np; from vrnlib.synthetic.faces import render_pair; s = render_pair(11, 3);"
         "print(hashlib.sha256(b''.join(np.ascontiguousarray(a).tobytes() for a in"
         " (s.image, s.landmarks, s.parameters, s.vertices))).hexdigest())"
     )

@@ -101,9 +101,13 @@ def test_arrays_have_the_original_s_names_and_shapes(fixed, photo, tmp_path):
         shapes = {key: file[key].shape for key in file.files}
         lowest = file["sparse"][:, 2].min(), file["dense"][:, 2].min()
     assert shapes == {
-        "boxes": (1, 5), "roi": (1, 4), "params": (1, 62), "sparse": (1, 3, 68), "dense": (1, 3, 13_012),
+        "boxes": (1, 5),
+        "roi": (1, 4),
+        "params": (1, 62),
+        "sparse": (1, 3, 68),
+        "dense": (1, 3, 13_012),
         "pose_deg": (1, 3),
-    }  # fmt: skip
+    }
     assert lowest == (0.0, 0.0)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vrnlib.show import plot_surface, png_bytes, render_views
 from vrnlib.surface import Surface
-from vrnlib.synthetic import Sample, render_pair
+from vrnlib.synthetic.faces import Sample, render_pair
 
 
 @dataclass(frozen=True)

@@ -36,16 +36,16 @@ import torch
 from skimage.data import astronaut, chelsea
 from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
 
-from vrnlib import alignment
+from vrnlib.landmarks import alignment
 from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_decode_heatmap, check_to_photo
 from vrnlib.crop import crop_face, invert_matrix, transform_points, warp_similarity
-from vrnlib.dataset import TEST_SEED
-from vrnlib.evaluate_landmarks import by_yaw
-from vrnlib.landmarks import detect
-from vrnlib.network import load_network
+from vrnlib.training.data import TEST_SEED
+from vrnlib.evaluation.landmarks import by_yaw
+from vrnlib.landmarks.detectors import detect
+from vrnlib.weight_files import load_network
 from vrnlib.notebook import frontal_sample, picture
 from vrnlib.show import draw_errors, draw_landmarks, picture_grid
-from vrnlib.synthetic import render_pair
+from vrnlib.synthetic.faces import render_pair
 
 # %% [markdown]
 # ## 1 · Where is the face?
@@ -370,7 +370,7 @@ from pathlib import Path
 
 from tddfa import TDDFA
 
-from vrnlib.official_fan import FACE_DETECTORS, FAN_FILE
+from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE
 
 files = [FAN_FILE, *FACE_DETECTORS["sfd"]]
 at_hand = all((Path(torch.hub.get_dir()) / "checkpoints" / name).is_file() for name in files)

@@ -37,7 +37,8 @@ from vrnlib.metrics import iou
 from vrnlib.notebook import frontal_sample, picture, view
 from vrnlib.show import picture_grid, render_views
 from vrnlib.surface import Surface, color_surface, extract_surface
-from vrnlib.synthetic import render_pair, rotation
+from vrnlib.synthetic.faces import render_pair
+from vrnlib.synthetic.camera import rotation
 
 # %% [markdown]
 # ## 1 · A face is a mean plus components
@@ -153,7 +154,7 @@ check_to_image_axes(to_image_axes)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.synthetic` does the same inside its camera, with perspective on top.
+# The cell above. `vrnlib.synthetic.camera` does the same inside its camera, with perspective on top.
 # </details>
 
 # %%

@@ -35,13 +35,16 @@ import torch
 from IPython.display import clear_output, display
 from torch import Tensor
 
-from vrnlib import training
 from vrnlib.checks.training import check_cross_entropy, check_intersection_over_union, check_rmsprop_step
-from vrnlib.dataset import Augmentation, RenderedFaces, VolumePairs
-from vrnlib.network import VRN, VRNConfig, count_parameters, read_header
+from vrnlib.training.augment import Augmentation
+from vrnlib.training.data import RenderedFaces
+from vrnlib.training.vrn import VolumePairs
+from vrnlib.network import VRN, VRNConfig, count_parameters
+from vrnlib.weight_files import read_header
 from vrnlib.notebook import picture
 from vrnlib.show import picture_grid
-from vrnlib.training import TrainingConfig, plot_log, volume_iou, vrn_task
+from vrnlib.training.loop import TrainingConfig, fit, plot_log
+from vrnlib.training.vrn import volume_iou, vrn_task
 
 torch.set_num_threads(1)  # so that numbers repeat on every machine
 
@@ -112,7 +115,7 @@ print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on aver
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.training.voxel_loss` calls PyTorch's `binary_cross_entropy_with_logits`, which is the same.
+# The cell above. `vrnlib.training.vrn.voxel_loss` calls PyTorch's `binary_cross_entropy_with_logits`: the same.
 # </details>
 
 # %% [markdown]
@@ -149,7 +152,7 @@ assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above; `vrnlib.training.volume_iou` does it for each item of a batch.
+# The cell above; `vrnlib.training.vrn.volume_iou` does it for each item of a batch.
 # </details>
 
 # %% [markdown]
@@ -224,7 +227,7 @@ def live(log: list[dict]) -> None:
 
 schedule = TrainingConfig(steps=60, batch=4, rate=1e-2, warmup=5, report=10, workers=0, averaging=0.9)
 runs = tempfile.TemporaryDirectory()
-trained = training.fit(task, schedule, runs.name, progress=False, on_report=live)
+trained = fit(task, schedule, runs.name, progress=False, on_report=live)
 
 # %%
 log = read_header(Path(runs.name, "network.safetensors"))["notes"]["log"]

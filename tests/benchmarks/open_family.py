@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from tddfa import TDDFA, FaceBoxes
-from vrnlib.boxes import face_box
-from vrnlib.composites import Composites, Cutouts
-from vrnlib.dataset import TEST_SEED
-from vrnlib.detection import load_detector, recall_by
-from vrnlib.evaluate_crops import Truth, evaluate_crops
-from vrnlib.evaluate_landmarks import by_yaw, landmark_error
-from vrnlib.evaluation import yaw_of
+from vrnlib.evaluation.crops import Truth, evaluate_crops
+from vrnlib.evaluation.landmarks import by_yaw, landmark_error
+from vrnlib.evaluation.volumes import yaw_of
 from vrnlib.images import read_photo
-from vrnlib.landmarks import detect
-from vrnlib.synthetic import FaceRenderer
+from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.ibug import face_box
+from vrnlib.synthetic.faces import FaceRenderer
+from vrnlib.training.composites import Composites, Cutouts
+from vrnlib.training.data import TEST_SEED
+from vrnlib.training.detector import load_detector, recall_by
 
 DATA = Path(str(files("tddfa"))) / "data"
 

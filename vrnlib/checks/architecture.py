@@ -37,20 +37,32 @@ class _PostActivation(Residual):
         super().__init__(inputs, outputs)
         middle = outputs // 2
         self.branch = nn.Sequential(
-            nn.Conv2d(inputs, middle, 1), nn.BatchNorm2d(middle), nn.ReLU(),
-            nn.Conv2d(middle, middle, 3, padding=1), nn.BatchNorm2d(middle), nn.ReLU(),
-            nn.Conv2d(middle, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(inputs, middle, 1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, middle, 3, padding=1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, outputs, 1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
 
 
 class _NoBottleneck(Residual):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs)
         self.branch = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1),
-            nn.BatchNorm2d(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1),
-            nn.BatchNorm2d(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 1),
-        )  # fmt: skip
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 1),
+        )
 
 
 class _AlwaysProjects(Residual):
@@ -93,11 +105,10 @@ CONVOLUTION_PARAMETERS = Exercise(
         "the biases are missing; each output channel has one.": lambda i, o, k: o * i * k * k,
         "the kernel has k × k places, not k.": lambda i, o, k: o * (i * k + 1),
         "there is one bias per output channel, not a single one.": lambda i, o, k: o * i * k * k + 1,
-        "the input channels are missing; each output channel looks at all of them.":
-            lambda i, o, k: o * (k * k + 1),
+        "the input channels are missing; each output channel looks at all of them.": lambda i, o, k: o * (k * k + 1),
         "there is one bias per output channel, not per input channel.": lambda i, o, k: o * i * k * k + i,
     },
-)  # fmt: skip
+)
 RESIDUAL = Exercise(
     name="ResidualBlock",
     solution=Residual,
@@ -106,12 +117,13 @@ RESIDUAL = Exercise(
     mistakes={
         "the input is not added; without the skip it is no residual block.": _NoSkip,
         "a ReLU follows the sum; in a pre-activation block the sum leaves as it is.": _ReluAtTheEnd,
-        "the convolution comes before batch norm and ReLU; pre-activation means BN, ReLU, then the convolution.":
-            _PostActivation,
+        (
+            "the convolution comes before batch norm and ReLU; pre-activation means BN, ReLU, then the convolution."
+        ): _PostActivation,
         "the block is as wide as its output throughout; the bottleneck has half of the channels.": _NoBottleneck,
         "the skip has a 1×1 convolution even where the channels stay; use nn.Identity() there.": _AlwaysProjects,
     },
-)  # fmt: skip
+)
 VOXEL_PROBABILITIES = Exercise(
     name="voxel_probabilities",
     solution=voxel_probabilities,
@@ -125,7 +137,7 @@ VOXEL_PROBABILITIES = Exercise(
         "that is the probability of being outside; the sign is wrong.": lambda x: torch.sigmoid(-x),
         "the sigmoid was taken twice.": lambda x: torch.sigmoid(torch.sigmoid(x)),
     },
-)  # fmt: skip
+)
 
 
 def check_convolution_parameters(function: Callable) -> None:

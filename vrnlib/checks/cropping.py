@@ -87,57 +87,66 @@ DECODE_HEATMAP = Exercise(
     cases=_heatmap_cases,
     mistakes={
         "x and y are swapped; columns run along x, rows along y.": lambda h: decode_heatmap(h)[::-1],
-        "that is the largest cell, a whole number; take the mean over all cells for sub-pixel points.":
-            lambda h: np.array(np.unravel_index(h.argmax(), h.shape))[::-1].astype(float),
-        "that is the largest cell as (row, column); take the mean over all cells, x first.":
-            lambda h: np.array(np.unravel_index(h.argmax(), h.shape)).astype(float),
-        "the sums became means; the weights already sum to 1.":
-            lambda h: decode_heatmap(h) / np.array([h.shape[1], h.shape[0]]),
+        "that is the largest cell, a whole number; take the mean over all cells for sub-pixel points.": lambda h: (
+            np.array(np.unravel_index(h.argmax(), h.shape))[::-1].astype(float)
+        ),
+        "that is the largest cell as (row, column); take the mean over all cells, x first.": lambda h: np.array(
+            np.unravel_index(h.argmax(), h.shape)
+        ).astype(float),
+        "the sums became means; the weights already sum to 1.": lambda h: (
+            decode_heatmap(h) / np.array([h.shape[1], h.shape[0]])
+        ),
     },
-)  # fmt: skip
+)
 CROP_SCALE = Exercise(
     name="crop_scale",
     solution=crop_scale,
     cases=_landmark_cases,
     mistakes={
-        "the root is missing; the side of a square of the same area is sqrt(w·h).":
-            lambda p: 90 / float(np.prod(_extent(p))),
+        "the root is missing; the side of a square of the same area is sqrt(w·h).": lambda p: (
+            90 / float(np.prod(_extent(p)))
+        ),
         "that is the inverse, photo pixels per crop pixel.": lambda p: 1 / crop_scale(p),
         "the box's longer side was used; the rule takes sqrt(w·h).": lambda p: 90 / float(_extent(p).max()),
-        "the whole crop's 192 pixels were used; the box gets 90 of them, the rest is margin.":
-            lambda p: 192 / math.sqrt(np.prod(_extent(p))),
+        "the whole crop's 192 pixels were used; the box gets 90 of them, the rest is margin.": lambda p: (
+            192 / math.sqrt(np.prod(_extent(p)))
+        ),
         "the box's diagonal was used; the rule takes sqrt(w·h).": lambda p: 90 / float(np.hypot(*_extent(p))),
     },
-)  # fmt: skip
+)
 CROP_MATRIX = Exercise(
     name="crop_matrix",
     solution=crop_matrix,
     cases=_landmark_cases,
     mistakes={
-        "the centre is the landmarks' mean; take the middle of their box, which does not depend on where they crowd.":
-            _matrix_with(crop_scale, lambda p: p.mean(axis=0)),
-        "the face goes to (96, 96); with pixel centres at integers the middle of 192 pixels is 95.5.":
-            _matrix_with(crop_scale, _middle, 96.0),
+        (
+            "the centre is the landmarks' mean; take the middle of their box, which does not depend on "
+            "where they crowd."
+        ): _matrix_with(crop_scale, lambda p: p.mean(axis=0)),
+        "the face goes to (96, 96); with pixel centres at integers the middle of 192 pixels is 95.5.": _matrix_with(
+            crop_scale, _middle, 96.0
+        ),
         "the face is scaled but not moved; the shift is 95.5 − scale · middle.": _unshifted,
         "the shift is scaled twice; 95.5 is already in crop pixels.": _shift_of_the_photo,
-        "the box fills the whole crop; the network expects a box of 90 pixels with a margin around it.":
-            _matrix_with(lambda p: 192 / math.sqrt(np.prod(_extent(p))), _middle),
-        "the scale comes from the longer side of the box; the rule takes sqrt(w·h).":
-            _matrix_with(lambda p: 90 / _extent(p).max(), _middle),
+        "the box fills the whole crop; the network expects a box of 90 pixels with a margin around it.": _matrix_with(
+            lambda p: 192 / math.sqrt(np.prod(_extent(p))), _middle
+        ),
+        "the scale comes from the longer side of the box; the rule takes sqrt(w·h).": _matrix_with(
+            lambda p: 90 / _extent(p).max(), _middle
+        ),
     },
-)  # fmt: skip
+)
 TO_PHOTO = Exercise(
     name="to_photo",
     solution=to_photo,
     cases=_point_cases,
     mistakes={
-        "the points went forward, photo → crop, once more; invert the matrix.":
-            lambda p, m: p * m[0, 0] + m[:, 2],
+        "the points went forward, photo → crop, once more; invert the matrix.": lambda p, m: p * m[0, 0] + m[:, 2],
         "the shift must be undone before the scale: (p − shift) / scale.": lambda p, m: p / m[0, 0] - m[:, 2],
         "the shift is missing; subtract it before you divide.": lambda p, m: p / m[0, 0],
         "the shift was added; the way back subtracts it.": lambda p, m: (p + m[:, 2]) / m[0, 0],
     },
-)  # fmt: skip
+)
 
 
 def check_decode_heatmap(function: Callable) -> None:

@@ -59,27 +59,28 @@ VOLUME_FROM_PAPER_ORDER = Exercise(
     solution=volume_from_paper_order,
     cases=_volume_cases,
     mistakes={
-        "the numbers were reshaped, not transposed; reshape keeps the order in memory and tears the face apart.":
-            lambda a: a.reshape(a.shape[::-1]),
-        "your volume equals ours with x and y swapped; the face would lie on its side.":
-            lambda a: a.transpose(2, 0, 1),
+        (
+            "the numbers were reshaped, not transposed; reshape keeps the order in memory and tears the face apart."
+        ): lambda a: a.reshape(a.shape[::-1]),
+        "your volume equals ours with x and y swapped; the face would lie on its side.": lambda a: a.transpose(2, 0, 1),
         "the axes are unchanged; [x, y, z] must become [z, y, x].": lambda a: a,
-        "your volume equals ours upside down in depth; slices grow towards the camera.":
-            lambda a: a.transpose(2, 1, 0)[::-1],
+        "your volume equals ours upside down in depth; slices grow towards the camera.": lambda a: a.transpose(2, 1, 0)[
+            ::-1
+        ],
     },
-)  # fmt: skip
+)
 NOSE_TIP = Exercise(
     name="nose_tip",
     solution=nose_tip,
     cases=_landmark_cases,
     mistakes={
-        "that is the point farthest from the camera; z grows towards the camera.":
-            lambda p: int(np.argmin(p[:, 2])),
-        "that is the lowest point in the picture; the depth is column 2, not column 1.":
-            lambda p: int(np.argmax(p[:, 1])),
+        "that is the point farthest from the camera; z grows towards the camera.": lambda p: int(np.argmin(p[:, 2])),
+        "that is the lowest point in the picture; the depth is column 2, not column 1.": lambda p: int(
+            np.argmax(p[:, 1])
+        ),
         "that is the value of z, not the row of the point; use argmax.": lambda p: float(p[:, 2].max()),
     },
-)  # fmt: skip
+)
 
 
 def check_slice_of_depth(function: Callable) -> None:

@@ -61,53 +61,68 @@ COMPOSE_POSE = Exercise(
     solution=compose_pose,
     cases=_pose_cases,
     mistakes={
-        "the matrix was read column by column; the 12 numbers are row-major.":
-            lambda s, r, t: np.column_stack([s * r, t]).reshape(-1, order="F"),
-        "the translation was scaled too; only the rotation is.":
-            lambda s, r, t: (s * np.column_stack([r, t])).reshape(-1),
-        "the rotation is transposed, which turns the head the other way.":
-            lambda s, r, t: np.column_stack([s * r.T, t]).reshape(-1),
+        "the matrix was read column by column; the 12 numbers are row-major.": lambda s, r, t: np.column_stack(
+            [s * r, t]
+        ).reshape(-1, order="F"),
+        "the translation was scaled too; only the rotation is.": lambda s, r, t: (s * np.column_stack([r, t])).reshape(
+            -1
+        ),
+        "the rotation is transposed, which turns the head the other way.": lambda s, r, t: np.column_stack(
+            [s * r.T, t]
+        ).reshape(-1),
         "the scale is missing.": lambda s, r, t: np.column_stack([r, t]).reshape(-1),
-        "the translation stands behind the nine rotation numbers; it is the fourth column, so each row ends with it.":
-            lambda s, r, t: np.concatenate([(s * r).reshape(-1), t]),
-        "the matrix is right, but it is still 3×4; make one row of 12 numbers of it.":
-            lambda s, r, t: np.column_stack([s * r, t]),
+        (
+            "the translation stands behind the nine rotation numbers; it is the fourth column, so each row "
+            "ends with it."
+        ): lambda s, r, t: np.concatenate([(s * r).reshape(-1), t]),
+        "the matrix is right, but it is still 3×4; make one row of 12 numbers of it.": lambda s, r, t: np.column_stack(
+            [s * r, t]
+        ),
     },
-)  # fmt: skip
+)
 TO_IMAGE_AXES = Exercise(
     name="to_image_axes",
     solution=to_image_axes,
     cases=_vertex_cases,
     mistakes={
-        "the face is upside down; the model's y points up, the image's points down.":
-            lambda v, s, m: np.column_stack([m[0] + s * v[:, 0], m[1] + s * v[:, 1], s * v[:, 2]]),
-        "the depth changed its sign; z points towards the camera in both.":
-            lambda v, s, m: np.column_stack([m[0] + s * v[:, 0], m[1] - s * v[:, 1], -s * v[:, 2]]),
-        "the depth is not scaled; pixels in all three directions must be the same size.":
-            lambda v, s, m: np.column_stack([m[0] + s * v[:, 0], m[1] - s * v[:, 1], v[:, 2]]),
-        "x was mirrored too; only y changes its direction.":
-            lambda v, s, m: np.column_stack([m[0] - s * v[:, 0], m[1] - s * v[:, 1], s * v[:, 2]]),
+        "the face is upside down; the model's y points up, the image's points down.": lambda v, s, m: np.column_stack(
+            [m[0] + s * v[:, 0], m[1] + s * v[:, 1], s * v[:, 2]]
+        ),
+        "the depth changed its sign; z points towards the camera in both.": lambda v, s, m: np.column_stack(
+            [m[0] + s * v[:, 0], m[1] - s * v[:, 1], -s * v[:, 2]]
+        ),
+        "the depth is not scaled; pixels in all three directions must be the same size.": lambda v, s, m: (
+            np.column_stack([m[0] + s * v[:, 0], m[1] - s * v[:, 1], v[:, 2]])
+        ),
+        "x was mirrored too; only y changes its direction.": lambda v, s, m: np.column_stack(
+            [m[0] - s * v[:, 0], m[1] - s * v[:, 1], s * v[:, 2]]
+        ),
     },
-)  # fmt: skip
+)
 FILL_COLUMNS = Exercise(
     name="fill_columns",
     solution=fill_columns,
     cases=_map_cases,
     mistakes={
         "only the surface is set; that is a shell. Everything between back and front belongs to the solid.": _shell,
-        "the axes are [y, x, z]; the volume is indexed [z, y, x].":
-            lambda b, f, o, d: fill_columns(b, f, o, d).transpose(1, 2, 0),
-        "your volume equals ours with x and y swapped; the order is [z, y, x].":
-            lambda b, f, o, d: fill_columns(b, f, o, d).transpose(0, 2, 1),
-        "the depth is not doubled; there are two slices per pixel.":
-            lambda b, f, o, d: fill_columns(b / 2, f / 2, o, d),
-        "the volume is inside out; background is solid and the face is empty.":
-            lambda b, f, o, d: ~fill_columns(b, f, o, d),
+        "the axes are [y, x, z]; the volume is indexed [z, y, x].": lambda b, f, o, d: fill_columns(
+            b, f, o, d
+        ).transpose(1, 2, 0),
+        "your volume equals ours with x and y swapped; the order is [z, y, x].": lambda b, f, o, d: fill_columns(
+            b, f, o, d
+        ).transpose(0, 2, 1),
+        "the depth is not doubled; there are two slices per pixel.": lambda b, f, o, d: fill_columns(
+            b / 2, f / 2, o, d
+        ),
+        "the volume is inside out; background is solid and the face is empty.": lambda b, f, o, d: (
+            ~fill_columns(b, f, o, d)
+        ),
         "the offset is missing; k = 2 z + offset.": lambda b, f, o, d: fill_columns(b, f, 0.0, d),
-        "everything behind the front is solid; the columns end at the back.":
-            lambda b, f, o, d: np.arange(d)[:, None, None] <= 2 * f + o,
+        "everything behind the front is solid; the columns end at the back.": lambda b, f, o, d: (
+            np.arange(d)[:, None, None] <= 2 * f + o
+        ),
     },
-)  # fmt: skip
+)
 
 
 def check_compose_pose(function: Callable) -> None:

@@ -66,56 +66,72 @@ CROSS_ENTROPY = Exercise(
     solution=cross_entropy_from_logits,
     cases=_loss_cases,
     mistakes={
-        "the loss is summed; take the mean, or the learning rate would depend on the volume's size.":
-            lambda x, y: cross_entropy_from_logits(x, y) * x.numel(),
-        "the empty voxels' term is missing; most voxels are empty.":
-            lambda x, y: (y * torch.nn.functional.softplus(-x)).mean(),
-        "the sign is wrong; a loss falls when the answer gets better.":
-            lambda x, y: -cross_entropy_from_logits(x, y),
-        "the logits of 200 gave infinity or NaN; log(sigmoid(x)) loses them. Use max(x, 0) − x y + log(1 + e^(−|x|)).":
-            _naive,
-        "logits were taken for probabilities; the loss must hold the sigmoid.":
-            lambda x, y: -(y * torch.log(x) + (1 - y) * torch.log(1 - x)).mean(),
+        "the loss is summed; take the mean, or the learning rate would depend on the volume's size.": lambda x, y: (
+            cross_entropy_from_logits(x, y) * x.numel()
+        ),
+        "the empty voxels' term is missing; most voxels are empty.": lambda x, y: (
+            y * torch.nn.functional.softplus(-x)
+        ).mean(),
+        "the sign is wrong; a loss falls when the answer gets better.": lambda x, y: -cross_entropy_from_logits(x, y),
+        (
+            "the logits of 200 gave infinity or NaN; log(sigmoid(x)) loses them. Use max(x, 0) − x y + "
+            "log(1 + e^(−|x|))."
+        ): _naive,
+        "logits were taken for probabilities; the loss must hold the sigmoid.": lambda x, y: (
+            -(y * torch.log(x) + (1 - y) * torch.log(1 - x)).mean()
+        ),
         "targets and logits changed places.": lambda x, y: cross_entropy_from_logits(y, x),
     },
-)  # fmt: skip
+)
 INTERSECTION = Exercise(
     name="intersection_over_union",
     solution=intersection_over_union,
     cases=_volume_cases,
     mistakes={
-        "that is the Dice coefficient, twice the intersection over the sum of both.":
-            lambda x, y: 2 * ((x > 0) & (y > 0.5)).sum() / ((x > 0).sum() + (y > 0.5).sum()),
-        "that is the accuracy; empty voxels that are right do not count in IoU.":
-            lambda x, y: ((x > 0) == (y > 0.5)).float().mean(),
-        "the logits were cut at 0.5; a probability of 0.5 is a logit of 0.":
-            lambda x, y: intersection_over_union(x - 0.5, y),
-        "the intersection is divided by the true solid alone; that is recall.":
-            lambda x, y: ((x > 0) & (y > 0.5)).sum() / (y > 0.5).sum(),
-        "the intersection is divided by the predicted solid alone; that is precision.":
-            lambda x, y: ((x > 0) & (y > 0.5)).sum() / (x > 0).sum(),
+        "that is the Dice coefficient, twice the intersection over the sum of both.": lambda x, y: (
+            2 * ((x > 0) & (y > 0.5)).sum() / ((x > 0).sum() + (y > 0.5).sum())
+        ),
+        "that is the accuracy; empty voxels that are right do not count in IoU.": lambda x, y: (
+            ((x > 0) == (y > 0.5)).float().mean()
+        ),
+        "the logits were cut at 0.5; a probability of 0.5 is a logit of 0.": lambda x, y: intersection_over_union(
+            x - 0.5, y
+        ),
+        "the intersection is divided by the true solid alone; that is recall.": lambda x, y: (
+            ((x > 0) & (y > 0.5)).sum() / (y > 0.5).sum()
+        ),
+        "the intersection is divided by the predicted solid alone; that is precision.": lambda x, y: (
+            ((x > 0) & (y > 0.5)).sum() / (x > 0).sum()
+        ),
         "that is union over intersection.": lambda x, y: 1 / intersection_over_union(x, y),
     },
-)  # fmt: skip
+)
 RMSPROP = Exercise(
     name="rmsprop_step",
     solution=rmsprop_step,
     cases=_step_cases,
     mistakes={
-        "the root is missing; the step is divided by the root of the mean square.":
-            lambda w, g, s, r, a=0.99: (
-                w - r * g / (a * s + (1 - a) * g**2 + 1e-8), a * s + (1 - a) * g**2
-            ),
-        "alpha and 1 − alpha changed places; the mean would forget at once.":
-            lambda w, g, s, r, a=0.99: rmsprop_step(w, g, s, r, 1 - a),
-        "the weight goes uphill; subtract the step.":
-            lambda w, g, s, r, a=0.99: (2 * w - rmsprop_step(w, g, s, r, a)[0], rmsprop_step(w, g, s, r, a)[1]),
-        "the step was taken with the old mean square; update it first.":
-            lambda w, g, s, r, a=0.99: (w - r * g / (s.sqrt() + 1e-8), a * s + (1 - a) * g**2),
-        "that is plain gradient descent; the gradient is not divided by anything.":
-            lambda w, g, s, r, a=0.99: (w - r * g, a * s + (1 - a) * g**2),
+        "the root is missing; the step is divided by the root of the mean square.": lambda w, g, s, r, a=0.99: (
+            w - r * g / (a * s + (1 - a) * g**2 + 1e-8),
+            a * s + (1 - a) * g**2,
+        ),
+        "alpha and 1 − alpha changed places; the mean would forget at once.": lambda w, g, s, r, a=0.99: rmsprop_step(
+            w, g, s, r, 1 - a
+        ),
+        "the weight goes uphill; subtract the step.": lambda w, g, s, r, a=0.99: (
+            2 * w - rmsprop_step(w, g, s, r, a)[0],
+            rmsprop_step(w, g, s, r, a)[1],
+        ),
+        "the step was taken with the old mean square; update it first.": lambda w, g, s, r, a=0.99: (
+            w - r * g / (s.sqrt() + 1e-8),
+            a * s + (1 - a) * g**2,
+        ),
+        "that is plain gradient descent; the gradient is not divided by anything.": lambda w, g, s, r, a=0.99: (
+            w - r * g,
+            a * s + (1 - a) * g**2,
+        ),
     },
-)  # fmt: skip
+)
 
 
 def check_cross_entropy(function: Callable) -> None:

@@ -46,47 +46,57 @@ TO_CROP_PIXELS = Exercise(
     solution=to_crop_pixels,
     cases=_point_cases,
     mistakes={
-        "z is still in slices; two slices are one pixel, so halve it, or the face is twice as deep.":
-            lambda p, o: np.column_stack([p[:, 2], p[:, 1], p[:, 0] - o]),
-        "the offset must go before z is halved: (k − offset) / 2.":
-            lambda p, o: np.column_stack([p[:, 2], p[:, 1], p[:, 0] / 2 - o]),
-        "the order is still (z, y, x); marching cubes speaks of array indices, a mesh wants (x, y, z).":
-            lambda p, o: np.column_stack([(p[:, 0] - o) / 2, p[:, 1], p[:, 2]]),
+        "z is still in slices; two slices are one pixel, so halve it, or the face is twice as deep.": lambda p, o: (
+            np.column_stack([p[:, 2], p[:, 1], p[:, 0] - o])
+        ),
+        "the offset must go before z is halved: (k − offset) / 2.": lambda p, o: np.column_stack(
+            [p[:, 2], p[:, 1], p[:, 0] / 2 - o]
+        ),
+        "the order is still (z, y, x); marching cubes speaks of array indices, a mesh wants (x, y, z).": lambda p, o: (
+            np.column_stack([(p[:, 0] - o) / 2, p[:, 1], p[:, 2]])
+        ),
         "x and y are swapped.": lambda p, o: np.column_stack([p[:, 1], p[:, 2], (p[:, 0] - o) / 2]),
-        "the offset is missing; the face would float half a head in front of its place.":
-            lambda p, o: np.column_stack([p[:, 2], p[:, 1], p[:, 0] / 2]),
+        "the offset is missing; the face would float half a head in front of its place.": lambda p, o: np.column_stack(
+            [p[:, 2], p[:, 1], p[:, 0] / 2]
+        ),
     },
-)  # fmt: skip
+)
 SIGNED_VOLUME = Exercise(
     name="signed_volume",
     solution=signed_volume,
     cases=_surface_cases,
     mistakes={
-        "that is six times the volume; a tetrahedron is a sixth of the box.":
-            lambda v, f: 6 * signed_volume(v, f),
+        "that is six times the volume; a tetrahedron is a sixth of the box.": lambda v, f: 6 * signed_volume(v, f),
         "the sign is lost, and the sign was what we wanted to know.": lambda v, f: abs(signed_volume(v, f)),
         "the sign is turned; the product is a · (b × c).": lambda v, f: -signed_volume(v, f),
-        "that is the surface's area, not its volume.":
-            lambda v, f: float(
-                np.linalg.norm(np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]), axis=1).sum() / 2
-            ),
+        "that is the surface's area, not its volume.": lambda v, f: float(
+            np.linalg.norm(np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]), axis=1).sum() / 2
+        ),
     },
-)  # fmt: skip
+)
 UPRIGHT = Exercise(
     name="upright",
     solution=upright,
     cases=_surface_cases,
     mistakes={
-        "the mesh is inside out; mirroring one axis turns each triangle, so reverse the order of its corners.":
-            lambda v, f: (v * [1, -1, 1], f),
+        (
+            "the mesh is inside out; mirroring one axis turns each triangle, so reverse the order of its corners."
+        ): lambda v, f: (
+            v * [1, -1, 1],
+            f,
+        ),
         "the face is still upside down; y must change its sign.": lambda v, f: (v, f),
         "the triangles are reversed, but y still points down.": lambda v, f: (v, f[:, ::-1]),
-        "y and z changed their signs; that is a half turn, and the face looks away from the viewer.":
-            lambda v, f: (v * [1, -1, -1], f),
-        "x and y changed their signs; that is a half turn in the picture, left and right are swapped.":
-            lambda v, f: (v * [-1, -1, 1], f),
+        "y and z changed their signs; that is a half turn, and the face looks away from the viewer.": lambda v, f: (
+            v * [1, -1, -1],
+            f,
+        ),
+        "x and y changed their signs; that is a half turn in the picture, left and right are swapped.": lambda v, f: (
+            v * [-1, -1, 1],
+            f,
+        ),
     },
-)  # fmt: skip
+)
 
 
 def check_to_crop_pixels(function: Callable) -> None:

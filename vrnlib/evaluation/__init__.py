@@ -1,0 +1,1 @@
+"""Measures on data that training never saw: volumes, landmarks, crops."""

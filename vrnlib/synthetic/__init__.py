@@ -1,0 +1,1 @@
+"""Rendered faces with exact truth: heads, hair, clothes, light, camera, and the endless stream of samples."""
