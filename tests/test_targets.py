@@ -18,10 +18,10 @@ from tddfa import load_volume, voxelize
 from tddfa.crop import crop_matrix, transform_points
 from tddfa.fitters import CropFitter, FitterChoice, NoFaceError, PhotoFitter
 from tddfa.geometry import project
+from tddfa.images import read_photo
 from tddfa.morphable import MorphableModel
 from tddfa.targets import make_targets
 from vrnlib import cli
-from vrnlib.images import read_photo
 from vrnlib.metrics import iou
 
 COUNT = 3

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .console import sentence
 from .geometry import image_from_roi, pose_matrix
 from .morphable import MorphableModel
 
@@ -94,7 +95,7 @@ def read_mat(path: str | Path) -> FaceLabels:
     try:
         content = loadmat(path)
     except Exception as error:  # a damaged file can fail in any way
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = sentence(error).rstrip(".")
         raise ValueError(f"Expected a readable .mat file, {path} is damaged ({reason}); get it again.") from error
     arrays = {}
     for name, least in (("Pose_Para", 7), ("Shape_Para", 1), ("Exp_Para", 1)):

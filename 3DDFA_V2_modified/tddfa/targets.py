@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .console import sentence
 from .crop import CROP_SIZE, crop_matrix, transform_points, warp_similarity
 from .files import write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
@@ -199,7 +200,7 @@ def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
     try:
         made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
     except ValueError as error:
-        return task, " ".join(str(error).split()) or type(error).__name__
+        return task, sentence(error)
     return task, "made" if made else "kept"
 
 
