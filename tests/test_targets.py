@@ -262,8 +262,10 @@ def test_pictures_of_one_name_keep_their_ending(photos, samples, truth, tmp_path
     make(photos, tmp_path / "out", TruthChoice(truth))
     assert {path.stem for path in (tmp_path / "out").glob("face0*.npz")} == {"face0_png", "face0_jpg"}
     save_image(photos / "face0_jpg.png", samples[0])
-    with pytest.raises(ValueError, match="one picture per target"):
-        make(photos, tmp_path / "out", TruthChoice(truth))
+    np.save(truth / "face0_jpg.npy", samples[0].vertices)
+    make(photos, tmp_path / "out", TruthChoice(truth))
+    names = {path.stem for path in (tmp_path / "out").glob("face0*.npz")}
+    assert names == {"face0_png", "face0_jpg", "face0_jpg_png"}
 
 
 # --- the fitters ------------------------------------------------------------------------------------------------------

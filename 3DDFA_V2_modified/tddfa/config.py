@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from .assets import ASSETS, resolve
-from .geometry import NETWORK_SIZE
+from .contract import NETWORK_SIZE, PARAMETER_COUNT
 from .morphable import MorphableModel
 
 __all__ = ["Config", "read_config"]
@@ -68,11 +68,11 @@ def read_config(
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
-    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", 62)
-    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, 62):
+    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", PARAMETER_COUNT)
+    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, PARAMETER_COUNT):
         raise ValueError(
-            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and 62 num_params in {path}, "
-            f"got {content['arch']}, {size} and {parameters}; no other regressor is supported."
+            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and {PARAMETER_COUNT} num_params in "
+            f"{path}, got {content['arch']}, {size} and {parameters}; no other regressor is supported."
         )
     checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
     face_model = face_model or _located(str(content["bfm_fp"]), path, download)

@@ -13,14 +13,13 @@ import math
 import numpy as np
 from scipy import sparse
 
+from .boxes import box_around, box_middles
+from .contract import CROP_SIZE, FACE_SIZE
+
 __all__ = [
     "CROP_SIZE", "FACE_SIZE", "checked_points", "crop_matrix", "invert_matrix", "similarity_scale",
     "transform_points", "warp_similarity",
 ]  # fmt: skip
-
-#: Side of the crop, and sqrt(w * h) of the landmarks' box inside it, in pixels.
-CROP_SIZE = 192
-FACE_SIZE = 90.0
 
 
 def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
@@ -30,15 +29,14 @@ def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     has no area or is not finite.
     """
     points = checked_points(landmarks)[:, :2].astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    width, height = high - low
+    box = box_around(points)
+    width, height = box[2:] - box[:2]
     if not np.isfinite(points).all() or width <= 0 or height <= 0:
         raise ValueError(
             f"Expected landmarks that span a box, got one of {width:g} x {height:g} pixels; check the points."
         )
     scale = FACE_SIZE / math.sqrt(width * height) * (size / CROP_SIZE)
-    middle = (low + high) / 2
-    shift = (size - 1) / 2 - scale * middle
+    shift = (size - 1) / 2 - scale * box_middles(box)
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 

@@ -23,19 +23,21 @@ from pathlib import Path
 import numpy as np
 
 from .console import sentence
-from .geometry import image_from_roi, pose_matrix
+from .contract import LANDMARK_COUNT, NETWORK_SIZE
+from .describe import short_repr
+from .geometry import axis_rotation, image_from_roi, pose_matrix
 from .morphable import MorphableModel
 
 __all__ = ["FaceLabels", "LabelledFace", "aflw2000_crops", "aflw2000_images", "mat_vertices", "read_mat"]
 
-CROP_SIDE = 120
+CROP_SIDE = NETWORK_SIZE
 """Side of the crops that 3DDFA ships, in pixels."""
 
 CROP_LIST = "AFLW2000-3D_crop.list"
 """Names of those crops, one a line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FaceLabels:
     """What one ``.mat`` file says.
 
@@ -48,13 +50,15 @@ class FaceLabels:
     expression: np.ndarray
     landmarks: np.ndarray | None
 
+    __repr__ = short_repr
+
     @property
     def yaw(self) -> float:
         """Degrees; the sign tells left from right."""
         return float(np.degrees(self.pose[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledFace:
     """An image and where its 68 landmarks are.
 
@@ -69,6 +73,8 @@ class LabelledFace:
     scale: np.ndarray = field(default_factory=lambda: np.ones(2))
     shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
     whole: bool = False
+
+    __repr__ = short_repr
 
     def to_photo(self, points: np.ndarray) -> np.ndarray:
         """(68, 2|3) image pixels as (68, 2) photo pixels."""
@@ -172,7 +178,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
             f"Expected as many points, yaws and boxes as names, got {len(names)} names, {len(truth)}, {len(yaws)} and "
             f"{len(boxes)} in {root}; get the lists again."
         )
-    if truth.shape[1] not in (2, 3) or truth.shape[2] != 68 or boxes.shape[1] != 4:
+    if truth.shape[1] not in (2, 3) or truth.shape[2] != LANDMARK_COUNT or boxes.shape[1] != 4:
         raise ValueError(
             f"Expected points (n, 2|3, 68) and boxes (n, 4), got {truth.shape} and {boxes.shape} in {root}."
         )
@@ -188,18 +194,14 @@ def _landmarks(content: dict) -> np.ndarray | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
     for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
         points = np.asarray(content.get(name, ()))
-        if points.shape == (rows, 68) and points.dtype.kind in "fiu" and np.isfinite(points).all():
+        if points.shape == (rows, LANDMARK_COUNT) and points.dtype.kind in "fiu" and np.isfinite(points).all():
             return points.T.astype(np.float64) - ([1, 1, 0] if rows == 3 else 1)
     return None
 
 
 def _mat_rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
     """(3, 3) from radians: Rx Ry Rz, each the transpose of the usual one, as the fitting code of 300W-LP has it."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
-    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
+    return axis_rotation(0, -pitch) @ axis_rotation(1, -yaw) @ axis_rotation(2, -roll)
 
 
 def _find(root: Path, name: str) -> Path:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .boxes import box_around
 from .canvas import Faces, each_face, list_faces, paint
+from .contract import LANDMARK_COUNT, POSE_COUNT
+from .ibug import BROWS, CLOSED_LINES, JAW, OPEN_LINES
 from .images import checked_image
 from .lighting import LIGHTS
 
@@ -19,12 +22,6 @@ __all__ = ["depth_map", "draw_dense", "draw_landmarks", "draw_mesh", "draw_pose"
 
 FIGURE_WIDTH = 1800
 """Pixels across the landmark pictures that 3DDFA_V2's command line writes; sizes of lines and dots refer to it."""
-
-LANDMARK_LINES = ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36), (36, 42), (42, 48), (48, 60), (60, 68))
-"""First and last + 1 of the 68 landmarks of one line: jaw, brows, nose, then eyes and lips."""
-
-CLOSED_FROM = 36
-"""Lines from this landmark on are closed."""
 
 _POSE_COLOR = (0, 255, 40)
 _SHIFT = 4
@@ -48,11 +45,11 @@ def draw_landmarks(image: np.ndarray, landmarks: Faces, *, width: int | None = N
     canvas, scale = _resized(image, width)
     unit = canvas.shape[1] / FIGURE_WIDTH
     lines = canvas.copy()
-    points = [_to_canvas(face, scale) for face in each_face(landmarks, count=68)]
+    points = [_to_canvas(face, scale) for face in each_face(landmarks, count=LANDMARK_COUNT)]
     thickness = max(1, round(2 * unit))  # OpenCV's smooth lines come out wider: 2 gives 3.4 pixels
     for face in points:
-        for first, last in LANDMARK_LINES:
-            path, closed = _fixed(face[first:last]), first >= CLOSED_FROM
+        for group in OPEN_LINES + CLOSED_LINES:
+            path, closed = _fixed(face[group]), group in CLOSED_LINES
             cv2.polylines(lines, [path], closed, (255, 255, 255), thickness, cv2.LINE_AA, _SHIFT)
     canvas = cv2.addWeighted(canvas, 0.3, lines, 0.7, 0)
     dots = canvas.copy()
@@ -159,7 +156,7 @@ def draw_pose(image: np.ndarray, params: np.ndarray, landmarks: Faces) -> np.nda
         raise ValueError(f"Expected one row of parameters per face, got {len(params)} rows for {len(faces)} faces.")
     for row, face in zip(params, faces, strict=True):
         with np.errstate(invalid="ignore"):
-            corners = _pose_box(row[:12].reshape(3, 4), face)
+            corners = _pose_box(row[:POSE_COUNT].reshape(3, 4), face)
         if not np.isfinite(corners).all():
             continue
         corners = corners.clip(-1e6, 1e6).astype(np.int32)
@@ -197,8 +194,7 @@ def _zero_to_one(values: np.ndarray) -> np.ndarray:
 
 def _pose_box(matrix: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """(10, 2) image points: the rear square, its start again, the larger front square, its start again."""
-    left, top = landmarks[:, :2].min(axis=0)
-    right, bottom = landmarks[:, :2].max(axis=0)
+    left, top, right, bottom = box_around(landmarks)
     rear = np.sqrt(2.0) * max(right - left, bottom - top) / 3
     front = np.floor(4 / 3 * rear)
     around = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)], np.float64)
@@ -208,4 +204,4 @@ def _pose_box(matrix: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     rows = matrix[:2, :3].astype(np.float64)
     axes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     points = corners @ axes.T * (1.0, -1.0)
-    return points - points[:4].mean(axis=0) + landmarks[:27, :2].mean(axis=0)
+    return points - points[:4].mean(axis=0) + landmarks[JAW.start : BROWS.stop, :2].mean(axis=0)

@@ -195,11 +195,14 @@ class FaceBoxes:
         threads: int | None = None,
         min_score: float = 0.5,
     ) -> None:
-        path = default_weights() if weights is None else Path(weights)
-        self.min_score = min_score
-        network = fill(FaceBoxesNet(), read_checkpoint(path), path.name)
-        self._run = make_runner(network, name=f"faceboxes_{path.stem}", example=(3, 256, 256), runtime=runtime,
-                                threads=threads)  # fmt: skip
+        self.path = default_weights() if weights is None else Path(weights)
+        self.min_score, self.runtime = min_score, runtime
+        network = fill(FaceBoxesNet(), read_checkpoint(self.path), self.path.name)
+        name = f"faceboxes_{self.path.stem}"
+        self._run = make_runner(network, name=name, example=(3, 256, 256), runtime=runtime, threads=threads)
+
+    def __repr__(self) -> str:
+        return f"FaceBoxes({self.path.name}, {self.runtime})"
 
     def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
@@ -240,7 +243,8 @@ def shrink(image: np.ndarray, largest: tuple[int, int] = LARGEST) -> tuple[np.nd
 def network_input(image: np.ndarray) -> np.ndarray:
     """(1, 3, H, W) float32 BGR minus the mean; the channels stay last in memory, as the photo has them."""
     rows = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).reshape(len(image), -1)
-    rows = np.subtract(rows, np.tile(np.float32(MEAN_BGR), image.shape[1]), dtype=np.float32)  # long rows are fast
+    means = np.tile(np.array(MEAN_BGR, np.float32), image.shape[1])  # long rows are fast
+    rows = np.subtract(rows, means, dtype=np.float32)
     return rows.reshape(image.shape).transpose(2, 0, 1)[None]
 
 

@@ -13,18 +13,21 @@ in the picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from .boxes import crop_roi, roi_from_box, roi_from_landmarks
+from .contract import EXPRESSION_COUNT, NETWORK_SIZE, POSE_COUNT, SHAPE_COUNT
+from .describe import short_repr
+
 __all__ = [
-    "Parameters", "Pose", "compose", "crop_roi", "decompose", "fit_pose", "flip_y", "image_from_roi",
+    "Parameters", "Pose", "axis_rotation", "best_rotation", "compose", "crop_roi", "decompose", "fit_pose",
+    "fit_similarity", "flip_y", "image_from_roi",
     "official_angles", "pose_matrix", "project", "roi_from_box", "roi_from_landmarks", "rotation_angles",
     "rotation_matrix", "split_pose",
 ]  # fmt: skip
-
-NETWORK_SIZE = 120
-"""Side of the crop that 3DDFA_V2's network reads, in pixels."""
 
 
 class Parameters(NamedTuple):
@@ -34,6 +37,9 @@ class Parameters(NamedTuple):
     shape: np.ndarray
     expression: np.ndarray
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
 
 class Pose(NamedTuple):
     """A weak-perspective pose: ``scale`` (px per model unit), ``rotation`` (3, 3), ``translation`` (3,) px."""
@@ -41,6 +47,9 @@ class Pose(NamedTuple):
     scale: float
     rotation: np.ndarray
     translation: np.ndarray
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -57,11 +66,22 @@ def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw)."""
-    (cy, cp, cr), (sy, sp, sr) = (f(np.radians([yaw, pitch, roll])) for f in (np.cos, np.sin))
-    turn = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    nod = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
-    tilt = np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]])
+    turn, nod, tilt = (axis_rotation(axis, np.radians(angle)) for axis, angle in ((1, yaw), (0, pitch), (2, roll)))
     return tilt @ nod @ turn
+
+
+def axis_rotation(axis: int, angle: float) -> np.ndarray:
+    """Rotation (3, 3) float64 about axis 0, 1 or 2 by an angle in RADIANS, right-handed: from y to z, z to x, x to y.
+
+    >>> axis_rotation(2, np.pi / 2).round().astype(int).tolist()  # x becomes y
+    [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    """
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[second, first] = np.sin(angle)
+    matrix[first, second] = -matrix[second, first]
+    return matrix
 
 
 def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
@@ -75,7 +95,7 @@ def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
         yaw, roll = np.arctan2(-r[2, 0], r[2, 2]), np.arctan2(-r[0, 1], r[1, 1])
     else:
         yaw, roll = np.arctan2(r[0, 2], r[0, 0]), 0.0
-    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
 def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
@@ -93,7 +113,7 @@ def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     else:
         roll, yaw = 0.0, np.copysign(np.pi / 2, third[0])
         pitch = np.arctan2(third[0] * -first[1], third[0] * -first[2])
-    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
 def pose_matrix(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -132,7 +152,12 @@ def split_pose(matrix: np.ndarray) -> Pose:
 
 
 def compose(
-    matrix: np.ndarray, shape: np.ndarray, expression: np.ndarray, *, shape_count: int = 40, expression_count: int = 10
+    matrix: np.ndarray,
+    shape: np.ndarray,
+    expression: np.ndarray,
+    *,
+    shape_count: int = SHAPE_COUNT,
+    expression_count: int = EXPRESSION_COUNT,
 ) -> np.ndarray:
     """The parameter vector [12 pose, 40 shape, 10 expression] (62,) float32; shorter coefficients are padded."""
     parts = [_checked("a matrix", matrix, (3, 4)).ravel()]
@@ -144,17 +169,18 @@ def compose(
     return np.concatenate(parts).astype(np.float32)
 
 
-def decompose(parameters: np.ndarray, *, shape_count: int = 40) -> Parameters:
+def decompose(parameters: np.ndarray, *, shape_count: int = SHAPE_COUNT) -> Parameters:
     """The matrix (3, 4), shape and expression coefficients of one parameter vector, (62,) for the usual counts.
 
     Raises:
         ValueError: not one vector, or too short for a pose and ``shape_count`` coefficients.
     """
     parameters = _checked("parameters", parameters, (None,))
-    if len(parameters) < 12 + shape_count:
-        raise ValueError(f"Expected at least {12 + shape_count} parameters, got {len(parameters)}.")
-    pose, shape = parameters[:12].reshape(3, 4), parameters[12 : 12 + shape_count]
-    return Parameters(pose, shape, parameters[12 + shape_count :])
+    shape_end = POSE_COUNT + shape_count
+    if len(parameters) < shape_end:
+        raise ValueError(f"Expected at least {shape_end} parameters, got {len(parameters)}.")
+    pose, shape = parameters[:POSE_COUNT].reshape(3, 4), parameters[POSE_COUNT:shape_end]
+    return Parameters(pose, shape, parameters[shape_end:])
 
 
 def project(matrix: np.ndarray, vertices: np.ndarray) -> np.ndarray:
@@ -165,70 +191,63 @@ def project(matrix: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
 
 def fit_pose(vertices: np.ndarray, image_points: np.ndarray, *, y_down: bool = True) -> np.ndarray:
-    """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares (Umeyama, 1991).
+    """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares.
 
     Args:
-        vertices: (N, 3) model axes. image_points: (N, 3) pixels. y_down: the points' y runs down (image axes).
+        vertices: (N, 3) model axes.
+        image_points: (N, 3) pixels.
+        y_down: whether the points' y runs down (image axes).
 
     Raises:
         ValueError: fewer than three points, or points on one line.
     """
-    a = _checked("vertices", vertices, (None, 3)).astype(np.float64)
-    b = _checked("image points", image_points, (len(a), 3)).astype(np.float64) * (1.0, -1.0 if y_down else 1.0, 1.0)
-    centred_a, centred_b = a - a.mean(axis=0), b - b.mean(axis=0)
-    u, singular, vt = np.linalg.svd(centred_b.T @ centred_a)
-    if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
-        raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    rotation = (u * signs) @ vt
-    scale = (singular * signs).sum() / (centred_a**2).sum()
-    matrix = pose_matrix(scale, rotation, b.mean(axis=0) - scale * rotation @ a.mean(axis=0))
+    vertices = _checked("vertices", vertices, (None, 3))
+    points = _checked("image points", image_points, (len(vertices), 3)).astype(np.float64)
+    scale, rotation, translation = fit_similarity(vertices, points * (1.0, -1.0 if y_down else 1.0, 1.0))
+    matrix = pose_matrix(scale, rotation, translation)
     return flip_y(matrix) if y_down else matrix
 
 
-def roi_from_box(box: np.ndarray) -> tuple[float, float, float, float]:
-    """The square (left, top, right, bottom) around a detected face box that 3DDFA_V2's network was trained on.
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> Pose:
+    """Scale, rotation and translation that best map points to points, least squares (Umeyama, PAMI 1991).
 
-    Its side is 1.58 times the box's mean side, cut to whole pixels; its centre lies 0.14 mean sides lower.
+    Args:
+        source: (N, 3) points.
+        target: (N, 3), where they should come to.
+
+    Raises:
+        ValueError: fewer than three points, or points on one line.
+
+    >>> square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    >>> pose = fit_similarity(square, 3 * square + [5, 0, 0])
+    >>> round(pose.scale, 6), pose.translation.round(6).tolist()
+    (3.0, [5.0, 0.0, 0.0])
     """
-    left, top, right, bottom = (float(value) for value in np.asarray(box).ravel()[:4])
-    mean_side = (right - left + bottom - top) / 2
-    side = int(mean_side * 1.58)
-    x = right - (right - left) / 2 - side / 2
-    y = bottom - (bottom - top) / 2 + mean_side * 0.14 - side / 2
-    return x, y, x + side, y + side
+    a, b = source.astype(np.float64), target.astype(np.float64)
+    centred_a, centred_b = a - a.mean(axis=0), b - b.mean(axis=0)
+    rotation, singular = best_rotation(centred_b.T @ centred_a)
+    if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
+        raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
+    scale = singular.sum() / (centred_a**2).sum()
+    return Pose(float(scale), rotation, b.mean(axis=0) - scale * rotation @ a.mean(axis=0))
 
 
-def roi_from_landmarks(landmarks: np.ndarray) -> tuple[float, float, float, float]:
-    """The square (left, top, right, bottom) around (P, 2) or (P, 3) landmarks, for tracking and a second pass.
+def best_rotation(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rotation (3, 3), never a reflection, that best turns points onto others, from their covariance.
 
-    Its side is the diagonal of the smallest square that holds the points.
+    Args:
+        covariance: (3, 3), ``target.T @ source`` of centred points (N, 3).
+
+    Returns:
+        The rotation, and the singular values (3,), largest first, the last one negative where a reflection would
+        have fitted better. Their sum over the source's sum of squares is the best scale (Umeyama, PAMI 1991).
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] not in (2, 3):
-        raise ValueError(f"Expected landmarks of shape (P, 2) or (P, 3), got {points.shape}; transpose them first.")
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    half = float((high - low).max()) / 2 * np.sqrt(2.0)
-    x, y = (low + high) / 2
-    return float(x - half), float(y - half), float(x + half), float(y + half)
+    u, singular, vt = np.linalg.svd(covariance)
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    return (u * signs) @ vt, singular * signs
 
 
-def crop_roi(image: np.ndarray, roi: tuple[float, float, float, float]) -> np.ndarray:
-    """The roi of an image (H, W, ...), rounded half to even, black where it leaves the image."""
-    left, top, right, bottom = (round(float(value)) for value in roi)
-    if right <= left or bottom <= top:
-        raise ValueError(f"Expected a roi with left < right and top < bottom, got {roi}.")
-    crop = np.zeros((bottom - top, right - left, *image.shape[2:]), image.dtype)
-    height, width = image.shape[:2]
-    x0, x1, y0, y1 = max(left, 0), min(right, width), max(top, 0), min(bottom, height)
-    if x0 < x1 and y0 < y1:
-        crop[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
-    return crop
-
-
-def image_from_roi(
-    vertices: np.ndarray, roi: tuple[float, float, float, float], *, size: int = NETWORK_SIZE
-) -> np.ndarray:
+def image_from_roi(vertices: np.ndarray, roi: Sequence[float] | np.ndarray, *, size: int = NETWORK_SIZE) -> np.ndarray:
     """Vertices (N, 3) in the network's crop (y up) as image pixels (y down), as 3DDFA_V2 does; a new array.
 
     x - 1, y = size - y and z - 1, scaled into the float roi; z by the mean of both scales. The original then shifts

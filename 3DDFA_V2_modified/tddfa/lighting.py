@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .mesh import summed_normals
 from .raster import checked_mesh, vertex_normals
 
 __all__ = ["LIGHTS", "lambert", "phong"]
@@ -46,12 +47,7 @@ def lambert(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     of the vertices were surely meant. Its pictures depend on that, so it is kept. z counts from its smallest value.
     """
     vertices, triangles = checked_mesh(vertices, triangles)
-    corners = vertices[triangles].astype(np.float64)
-    areas = np.cross(corners[:, 2] - corners[:, 0], corners[:, 1] - corners[:, 0])
-    sums = np.stack(
-        [np.bincount(triangles.ravel(), np.repeat(areas[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
-        axis=1,
-    )
+    sums = -summed_normals(vertices, triangles)  # y runs down, which mirrors the mesh
     placed = vertices - np.array([0.0, 0.0, vertices[:, 2].min()])
     to_lamp = _unit(LAMP - (placed - sums.mean(axis=0)) / np.maximum(np.ptp(sums, axis=0), 1e-6))
     cosine = (to_lamp * _unit(sums)).sum(axis=1)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .describe import short_repr
+from .mesh import signed_volume
 from .topology import boundary_loops, check_triangles
 
 __all__ = ["Context", "combine", "expand", "fields_from_official", "fields_from_open_file", "sparse_from"]
@@ -22,7 +24,7 @@ CONTEXT_REGION_NAMES = ("scalp", "neck", "shoulders")
 """Names of the context's region labels 0 to 2."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Context:
     """What surrounds the open face in a picture (scalp and neck, or the shoulders); never part of a volume.
 
@@ -40,6 +42,8 @@ class Context:
     ambient: np.ndarray
     region: np.ndarray
     region_names: tuple[str, ...] = CONTEXT_REGION_NAMES
+
+    __repr__ = short_repr
 
     @property
     def mean(self) -> np.ndarray:
@@ -153,12 +157,6 @@ def fields_from_official(content: object, name: str) -> dict[str, Any]:
     keypoints = np.asarray(content["keypoints"]).astype(np.int32).ravel()
     # The solid's triangles must enclose their inside: turn them when the official list runs the other way.
     vertices = u.reshape(-1, 3).astype(np.float64)
-    if boundary_loops(tri) and _volume(vertices, tri) < 0:
+    if boundary_loops(tri) and signed_volume(vertices, tri) < 0:
         tri = tri[:, ::-1]
     return dict(u=u, w_shp=w_shp, w_exp=w_exp, keypoints=keypoints, tri=np.ascontiguousarray(tri, np.int32), name=name)
-
-
-def _volume(vertices: np.ndarray, triangles: np.ndarray) -> float:
-    """Signed volume of a mesh closed through its vertices' mean: positive for counter-clockwise from outside."""
-    corner = (vertices - vertices.mean(axis=0))[triangles]
-    return float(np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) / 6.0)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from .describe import short_repr
 from .model_files import Context, combine, fields_from_official, fields_from_open_file
 from .safe_pickle import load_pickle
 from .topology import fill_loops
@@ -25,7 +26,7 @@ from .topology import fill_loops
 __all__ = ["Context", "MorphableModel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MorphableModel:
     """A linear 3D face model.
 
@@ -55,6 +56,8 @@ class MorphableModel:
     expression_bank: np.ndarray | None = None
     name: str = "open"
     _back: tuple[sp.csr_matrix, np.ndarray] | None = field(default=None, repr=False)
+
+    __repr__ = short_repr
 
     @classmethod
     def open(cls) -> MorphableModel:
@@ -147,6 +150,7 @@ class MorphableModel:
             weights, triangles = fill_loops(self.tri, self.vertex_count)
             back = weights.astype(np.float32), np.ascontiguousarray(triangles, dtype=np.int32)
             object.__setattr__(self, "_back", back)
+            return back
         return self._back
 
     def sample_shape(self, rng: np.random.Generator, *, limit: float = 2.5) -> np.ndarray:

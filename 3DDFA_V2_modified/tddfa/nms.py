@@ -57,7 +57,7 @@ def soft_nms(
     if method not in SOFT_NMS_METHODS:
         raise ValueError(f"Expected one of the methods {SOFT_NMS_METHODS}, got {method!r}; choose one of these.")
     boxes = checked_boxes(boxes).copy()
-    sigma, threshold, min_score = np.float32(sigma), np.float32(threshold), np.float32(min_score)
+    width, limit, least = np.float32(sigma), np.float32(threshold), np.float32(min_score)
     i, count = 0, len(boxes)
     while i < count:
         best = i + int(boxes[i:count, 4].argmax())
@@ -65,12 +65,12 @@ def soft_nms(
         rest = boxes[i + 1 : count]
         overlap, meets = _overlaps(boxes[i], rest)
         if method == "gaussian":
-            weight = np.exp(-(overlap * overlap / sigma).astype(np.float64)).astype(np.float32)
+            weight = np.exp(-(overlap * overlap / width).astype(np.float64)).astype(np.float32)
         else:
             lowered = 1 - overlap if method == "linear" else np.float32(0)
-            weight = np.where(overlap > threshold, lowered, np.float32(1))
+            weight = np.where(overlap > limit, lowered, np.float32(1))
         rest[:, 4] = np.where(meets, weight * rest[:, 4], rest[:, 4])
-        count -= _drop(rest, meets & (rest[:, 4] < min_score))
+        count -= _drop(rest, meets & (rest[:, 4] < least))
         i += 1
     return boxes[:count]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from .export import save_obj, save_ply
 from .files import write_bytes
@@ -32,7 +33,7 @@ OUTPUTS = PICTURES + MESHES
 JPEG_QUALITY = 95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FaceSet:
     """The faces of one photo, F of them, in image pixels (x right, y down, z towards the camera).
 
@@ -48,6 +49,8 @@ class FaceSet:
     sparse: np.ndarray
     dense: np.ndarray
     pose_deg: np.ndarray
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.boxes)

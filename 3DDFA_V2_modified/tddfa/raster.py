@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _raster
+from .contract import FARTHEST
+from .describe import short_repr
 
 
 class RasterBuffers(NamedTuple):
@@ -21,6 +23,9 @@ class RasterBuffers(NamedTuple):
     """(H, W, 3) float32: the pixel centre's weights of that triangle's corners, zeros for the background."""
     depth: np.ndarray
     """(H, W) float32: z of the surface there, -inf for the background."""
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def rasterize(
@@ -158,7 +163,8 @@ def _drawn(too_far: int) -> None:
     """A ValueError when the core refused a vertex."""
     if too_far:
         raise ValueError(
-            "expected vertices within 524,288 pixels of the frame, got one further away; check the scale of the pose"
+            f"expected vertices within {FARTHEST:,.0f} pixels of the frame, got one further away; check the scale "
+            "of the pose"
         )
 
 

@@ -18,17 +18,10 @@ from torch import nn
 
 from .assets import AssetError, available, resolve
 from .backbones import build_backbone
+from .boxes import crop_roi, roi_from_box, roi_from_landmarks
 from .checkpoints import read_checkpoint
-from .geometry import (
-    NETWORK_SIZE,
-    crop_roi,
-    decompose,
-    image_from_roi,
-    official_angles,
-    project,
-    roi_from_box,
-    roi_from_landmarks,
-)
+from .contract import EXPRESSION_COUNT, NETWORK_SIZE, PARAMETER_COUNT, POSE_COUNT, SHAPE_COUNT
+from .geometry import decompose, image_from_roi, official_angles, project
 from .images import checked_image
 from .morphable import MorphableModel
 from .runtimes import make_runner
@@ -40,8 +33,8 @@ OPEN_WEIGHTS = Path(__file__).parent / "data" / "mb05_open.safetensors"
 OFFICIAL_WEIGHTS = {"mb1": "mb1_120x120.pth", "mb05": "mb05_120x120.pth", "resnet22": "resnet22.pth"}
 OFFICIAL_MODEL, OFFICIAL_SCALING = "bfm_noneck_v3.pkl", "param_mean_std_62d_120x120.pkl"
 
-COUNTS = (12, 40, 10)
-"""Numbers of pose, shape and expression."""
+COMPONENTS = (SHAPE_COUNT, EXPRESSION_COUNT)
+"""How many a face model must have."""
 
 LARGEST_ROI = 20
 """A roi whose side is more than so many times the photo's is refused: its crop would not fit into memory."""
@@ -75,20 +68,23 @@ class TDDFA:
         runtime: str = "torch",
         threads: int | None = None,
     ) -> None:
-        self.size = NETWORK_SIZE
+        self.size, self.runtime = NETWORK_SIZE, runtime
         self.path = weights_path(weights)
         tensors = read_checkpoint(self.path)
         scaling = [tensors.pop(f"parameter_{key}", None) for key in ("mean", "std")]
         network = build_backbone(tensors, self.path.name)
-        own = scaling[0] is not None and scaling[1] is not None
-        self.mean, self.std = (part.numpy() for part in scaling) if own else official_scaling()
+        own = [part.numpy() for part in scaling if part is not None]
+        self.mean, self.std = own if len(own) == 2 else official_scaling()
         if model is None:
-            model = MorphableModel.open() if own else official_model()
+            model = MorphableModel.open() if len(own) == 2 else official_model()
         self.model = _checked_model(model)
         self._check_lengths(network)
-        self._run = make_runner(network, name=f"regressor_{self.path.stem}", example=(3, self.size, self.size),
-                                runtime=runtime, threads=threads)  # fmt: skip
+        name, example = f"regressor_{self.path.stem}", (3, self.size, self.size)
+        self._run = make_runner(network, name=name, example=example, runtime=runtime, threads=threads)
         self._sparse = _basis(self.model, self.model.landmark_vertices)
+
+    def __repr__(self) -> str:
+        return f"TDDFA({self.path.name}, face model {self.model.name}, {self.runtime})"
 
     @cached_property
     def _dense(self) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +114,7 @@ class TDDFA:
         roi_of = _roi_of_box if crop_policy == "box" else _roi_of_landmarks
         rois = [_checked_roi(roi_of(given), image, number) for number, given in enumerate(boxes)]
         if not rois:
-            return np.zeros((0, sum(COUNTS)), np.float32), np.zeros((0, 4))
+            return np.zeros((0, PARAMETER_COUNT), np.float32), np.zeros((0, 4))
         batch = np.stack([network_input(self.crop(image, roi)) for roi in rois])
         output = self._run(batch)[0]
         return output * self.std + self.mean, np.array(rois, np.float64)
@@ -144,7 +140,7 @@ class TDDFA:
         faces = np.empty((len(params), len(mean) // 3, 3), np.float32)
         for face, row, roi in zip(faces, params, rois, strict=True):
             matrix = _image_matrix(decompose(row).matrix, roi, self.size)
-            placed = matrix[:, :3] @ (mean + basis @ row[COUNTS[0] :]).reshape(3, -1)
+            placed = matrix[:, :3] @ (mean + basis @ row[POSE_COUNT:]).reshape(3, -1)
             placed += matrix[:, 3:]
             face[:] = placed.T
         return faces
@@ -152,15 +148,15 @@ class TDDFA:
     def pose(self, params: np.ndarray) -> np.ndarray:
         """(F, 3) float64 yaw, pitch and roll in degrees as 3DDFA_V2 prints them, from (F, 62) parameters."""
         params, _ = _checked_faces(params, np.zeros((len(params), 4)))
-        return np.array([official_angles(row[:12].reshape(3, 4)) for row in params]).reshape(-1, 3)
+        return np.array([official_angles(row[:POSE_COUNT].reshape(3, 4)) for row in params]).reshape(-1, 3)
 
     def _check_lengths(self, network: nn.Module) -> None:
         """AssetError unless the network and its scaling speak of 62 numbers."""
         outputs = len(list(network.parameters())[-1])  # the last layer's bias
-        if {outputs, len(self.mean), len(self.std)} != {sum(COUNTS)}:
+        if {outputs, len(self.mean), len(self.std)} != {PARAMETER_COUNT}:
             raise AssetError(
-                f"Expected a regressor of {sum(COUNTS)} parameters in {self.path.name}, got {outputs} outputs and a "
-                f"scaling of {len(self.mean)} and {len(self.std)}; name another checkpoint."
+                f"Expected a regressor of {PARAMETER_COUNT} parameters in {self.path.name}, got {outputs} outputs and "
+                f"a scaling of {len(self.mean)} and {len(self.std)}; name another checkpoint."
             )
 
 
@@ -194,9 +190,10 @@ def official_scaling() -> tuple[np.ndarray, np.ndarray]:
     path = resolve(OFFICIAL_SCALING)
     content = load_pickle(path)
     try:
-        return tuple(np.asarray(content[key], np.float32).reshape(-1) for key in ("mean", "std"))
+        mean, std = (np.asarray(content[key], np.float32).reshape(-1) for key in ("mean", "std"))
     except (KeyError, TypeError, ValueError) as error:
         raise AssetError(f"Expected the arrays mean and std in {path}, got other things; get it again.") from error
+    return mean, std
 
 
 def network_input(crop: np.ndarray) -> np.ndarray:
@@ -220,8 +217,8 @@ def _image_matrix(matrix: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
 def _checked_model(model: MorphableModel) -> MorphableModel:
     """The model, when it has the components that the parameters speak of."""
     counts = model.w_shp.shape[1], model.w_exp.shape[1]
-    if counts != COUNTS[1:]:
-        raise ValueError(f"Expected a face model of {COUNTS[1:]} components, {model.name} has {counts}; name another.")
+    if counts != COMPONENTS:
+        raise ValueError(f"Expected a face model of {COMPONENTS} components, {model.name} has {counts}; name another.")
     return model
 
 
@@ -260,11 +257,11 @@ def _checked_faces(params: np.ndarray, rois: np.ndarray) -> tuple[np.ndarray, np
     """Parameters (F, 62) float32 and rois (F, 4) float64, finite, as many of one as of the other."""
     params, rois = np.asarray(params, np.float32), np.asarray(rois, np.float64)
     if params.size == 0 and rois.size == 0:
-        return params.reshape(0, sum(COUNTS)), rois.reshape(0, 4)
-    if params.ndim != 2 or params.shape[1] != sum(COUNTS) or rois.shape != (len(params), 4):
+        return params.reshape(0, PARAMETER_COUNT), rois.reshape(0, 4)
+    if params.ndim != 2 or params.shape[1] != PARAMETER_COUNT or rois.shape != (len(params), 4):
         raise ValueError(
-            f"Expected parameters (F, {sum(COUNTS)}) and rois (F, 4), got {params.shape} and {rois.shape}; pass what "
-            "the regressor returned."
+            f"Expected parameters (F, {PARAMETER_COUNT}) and rois (F, 4), got {params.shape} and {rois.shape}; pass "
+            "what the regressor returned."
         )
     if not np.isfinite(params).all() or not np.isfinite(rois).all():
         raise ValueError("Expected finite parameters and rois, got NaN or infinity; look at the face's crop.")

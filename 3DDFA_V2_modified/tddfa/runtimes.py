@@ -63,7 +63,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
     """By torch: normalisations folded, channels last in memory, no gradients."""
-    network = fold_batch_norms(network).to(memory_format=torch.channels_last).requires_grad_(False)
+    network = fold_batch_norms(network).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode(), limited_to(threads):

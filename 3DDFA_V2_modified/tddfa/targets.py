@@ -17,8 +17,7 @@ import io
 import multiprocessing
 import os
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -31,15 +30,15 @@ import numpy as np
 from tqdm import tqdm
 
 from .console import sentence
-from .crop import CROP_SIZE, crop_matrix, transform_points, warp_similarity
-from .files import write_bytes
+from .contract import CROP_SIZE, VOLUME_SHAPE
+from .crop import crop_matrix, transform_points, warp_similarity
+from .files import result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
-VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
 BATCH = 8
 """Pictures that a worker takes at once."""
 
@@ -93,7 +92,7 @@ def make_targets(
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
 
     Raises:
-        ValueError: folders that lie in each other, two pictures for one target, or a bad choice.
+        ValueError: folders that lie in each other, or a bad choice.
         OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
     """
     root, out = Path(root), Path(out)
@@ -204,12 +203,12 @@ def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
     return task, "made" if made else "kept"
 
 
-def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Iterator[tuple[_Task, str]]:
+def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple[_Task, str]]:
     for task in tasks:
         yield _attempt(task, job, fitter)
 
 
-def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Iterator[tuple[_Task, str]]:
+def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
     fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
@@ -238,18 +237,9 @@ def _fitter_of(choice: FitterChoice) -> Fitter:
 
 
 def _tasks(pictures: Sequence[Path], root: Path) -> list[_Task]:
-    """One task per picture; pictures that differ only in their ending keep it in their target's name."""
-    stems = Counter(path.with_suffix("") for path in pictures)
-    tasks = []
-    for path in sorted(pictures):
-        stem = path.relative_to(root).with_suffix("").as_posix()
-        if stems[path.with_suffix("")] > 1:
-            stem += "_" + path.suffix[1:].lower()
-        tasks.append(_Task(path, stem))
-    twice = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
-    if twice:
-        raise ValueError(f"Expected one picture per target, got several for {twice[0]}; rename all but one.")
-    return tasks
+    """One task per picture."""
+    pictures = sorted(pictures)
+    return [_Task(path, name) for path, name in zip(pictures, result_names(pictures, root=root), strict=True)]
 
 
 def _check_folders(root: Path, out: Path) -> None:

@@ -78,7 +78,7 @@ class VideoReader:
             index += 1
         while self._end is None or index <= self._end:
             there, bgr = self._capture.read() if index >= self._start else (False, None)
-            if not there:
+            if not there or bgr is None:
                 break
             index += 1
             yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
@@ -122,7 +122,7 @@ class VideoWriter:
             raise VideoError(f"Expected an output file that ends in .mp4, got {self.path}.")
         self.frames, self._rate = 0, rate
         self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part.mp4")
-        self._size: tuple[int, int] | None = None
+        self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, image: np.ndarray) -> None:
@@ -131,24 +131,23 @@ class VideoWriter:
             raise VideoError(f"Expected a frame (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}.")
         size = image.shape[1], image.shape[0]
         if self._writer is None:
-            self._open(size)
+            self._writer, self._size = self._opened(size), size
         if size != self._size:
             raise VideoError(f"Expected frames of {self._size[0]} x {self._size[1]}, got {size[0]} x {size[1]}.")
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames += 1
 
-    def _open(self, size: tuple[int, int]) -> None:
+    def _opened(self, size: tuple[int, int]) -> cv2.VideoWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
             raise VideoError(f"The folder {self.path.parent} cannot be made ({reason}); name another.") from None
-        self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
-        self._size = size
-        if not self._writer.isOpened():
+        writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
+        if not writer.isOpened():
             self._temporary.unlink(missing_ok=True)
-            self._writer = None
             raise VideoError(f"{self.path} cannot be written; check the folder, its permissions and the free space.")
+        return writer
 
     def close(self) -> None:
         """Ends the file and gives it its name."""

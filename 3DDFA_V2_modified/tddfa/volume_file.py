@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .contract import VOLUME_SHAPE
 from .files import write_bytes
 
 FORMAT = 2
@@ -71,9 +72,9 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
         voxels=_changes(slices),
         box=box,
         shape=np.array(volume.shape, np.int64),
-        offset=np.float64(offset),
+        offset=np.array(offset, np.float64),
         meta=np.frombuffer(text.encode(), np.uint8),
-        format=np.int64(FORMAT),
+        format=np.array(FORMAT, np.int64),
     )
     return write_bytes(path, data, what="the volume file ")
 
@@ -119,7 +120,7 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
         raise _foreign(path, f"meta that is no JSON ({error})") from None
 
 
-def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = (192, 192, 200)) -> np.ndarray:
+def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> np.ndarray:
     """Reads the original project's target: a ``.npy`` array indexed [x, y, z].
 
     Returns:
@@ -143,7 +144,7 @@ def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = (192,
     return np.ascontiguousarray(volume.transpose(2, 1, 0))
 
 
-def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200, 192, 192)) -> np.ndarray:
+def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> np.ndarray:
     """Reads VRN's raw dump: one unsigned byte a voxel, [z, y, x], no header; 255 stands for probability 1.
 
     Returns:
@@ -161,7 +162,7 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200,
 
 def _box(volume: np.ndarray) -> np.ndarray:
     """(3, 2) int64, first and end along each axis of what is solid; zeros where nothing is."""
-    column = volume.any(axis=0)
+    column = np.any(volume, axis=0)
     filled = (np.flatnonzero(flags) for flags in (volume.any(axis=(1, 2)), column.any(axis=1), column.any(axis=0)))
     return np.array([(at[0], at[-1] + 1) if len(at) else (0, 0) for at in filled], np.int64)
 

@@ -12,18 +12,16 @@ A voxel is solid where its centre lies inside the mesh: where the winding number
 import numpy as np
 
 from . import _voxelize
+from .contract import CROP_SIZE, FARTHEST, SLICES_PER_PIXEL, VOLUME_DEPTH
 from .raster import checked_triangles
-
-SLICES_PER_PIXEL = 2.0
-FARTHEST = 524288.0
 
 
 def voxelize(
     vertices: np.ndarray,
     triangles: np.ndarray,
     *,
-    size: int = 192,
-    depth: int = 200,
+    size: int = CROP_SIZE,
+    depth: int = VOLUME_DEPTH,
     step: int = 1,
     offset: float | None = None,
 ) -> tuple[np.ndarray, float]:
@@ -53,7 +51,7 @@ def voxelize(
     if size < 1 or step < 1 or depth < 1 or size % step:
         raise ValueError(
             f"expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
-            "use 192, 1 or 4, and 200"
+            f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}"
         )
     if offset is None:
         offset = depth_offset(vertices, triangles, depth=depth)
@@ -68,7 +66,7 @@ def voxelize(
     return volume.view(bool), float(offset)
 
 
-def depth_offset(vertices: np.ndarray, triangles: np.ndarray, *, depth: int = 200) -> float:
+def depth_offset(vertices: np.ndarray, triangles: np.ndarray, *, depth: int = VOLUME_DEPTH) -> float:
     """The slice of z = 0 that centres a mesh in depth, or keeps its front when it is too deep.
 
     Only vertices that a triangle uses count. Slices are one unit thick around their centres 0 ... depth - 1. A mesh
@@ -106,7 +104,8 @@ def _checked(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
         raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters")
     if np.abs(vertices).max() > FARTHEST:
         raise ValueError(
-            "expected vertices within 524,288 pixels of the crop, got one further away; check the scale of the pose"
+            f"expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
+            "of the pose"
         )
     if not _voxelize.closed(triangles):
         raise ValueError(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..contract import EXPRESSION_COUNT, SHAPE_COUNT
 from ..files import replacing
 from .back import close_back
 from .cage import Cage, build_cage, fine_mesh
@@ -24,7 +26,6 @@ from .surface import ambient_occlusion, cylinder_coordinates, region_labels
 
 __all__ = ["build_arrays", "derived_arrays", "sample_identities", "write_model"]
 
-SHAPE_COUNT, EXPRESSION_COUNT = 40, 10
 IDENTITIES, BANK = 1500, 4000
 IDENTITY_SEED, EXPRESSION_SEED = 0, 1
 BATCH = 50
@@ -160,4 +161,5 @@ def build_arrays(
 def write_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays as a compressed .npz, whole or not at all."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **{key: arrays[key] for key in sorted(arrays)})
+        named: Any = {key: arrays[key] for key in sorted(arrays)}
+        np.savez_compressed(file, **named)

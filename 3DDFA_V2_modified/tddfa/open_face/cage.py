@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.interpolate import splev, splprep
 
+from ..describe import short_repr
 from .source import Head
 from .subdivision import catmull_clark, clip, split_quads, weld
 
@@ -33,7 +34,7 @@ POCKET_DEPTH = 12.0
 SKIN, EYE, MOUTH = 0, 2, 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cage:
     """Polygons over vertices ``operator @ head + shift``.
 
@@ -47,6 +48,8 @@ class Cage:
     faces: list[list[int]]
     label: np.ndarray
     openings: dict[str, np.ndarray]
+
+    __repr__ = short_repr
 
     def vertices(self, head: np.ndarray) -> np.ndarray:
         """Cage vertices (V, 3) of one head (H, 3), or (B, V, 3) of several."""
@@ -206,7 +209,7 @@ def build_cage(head: Head) -> Cage:
     used, packed = np.unique(quads, return_inverse=True)
     rows = _Rows(total)
     rows.add(_pick(used, total), SKIN)
-    faces = packed.reshape(quads.shape).tolist()
+    faces: list[list[int]] = [[int(corner) for corner in quad] for quad in packed.reshape(quads.shape)]
     r_front = head.rest[head.part_quads("eye_front.R").ravel(), 0].mean()
     names = ("eye_front.R", "eye_front.L") if r_front < 0 else ("eye_front.L", "eye_front.R")
     faces += _eye_patch(rows, head, right, names[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ..describe import short_repr
 from .source import Head
 
 __all__ = ["ExpressionBasis", "action_shapes", "expression_components", "sample_actions"]
@@ -24,7 +25,7 @@ UNUSED_ACTION = "tongueOut"
 ACTION_AGE = 0.67
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExpressionBasis:
     """``basis`` (V, 3, K), ``context`` (C, 3, K), ``bank`` (B, K) coefficients, ``explained`` (K,) cumulative."""
 
@@ -32,6 +33,8 @@ class ExpressionBasis:
     context: np.ndarray
     bank: np.ndarray
     explained: np.ndarray
+
+    __repr__ = short_repr
 
 
 def action_shapes(head: Head, actions: tuple[str, ...]) -> np.ndarray:
