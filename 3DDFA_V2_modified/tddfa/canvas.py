@@ -43,7 +43,9 @@ def paint(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, colors
     """A copy of the image with one face drawn over it.
 
     Args:
-        image: (H, W, 3) uint8. vertices: (N, 3) float32. triangles: (M, 3) int32.
+        image: (H, W, 3) uint8.
+        vertices: (N, 3) float32.
+        triangles: (M, 3) int32.
         colors: (N, 3) float32 in 0..1 per vertex. Between vertices they are blended, then cut to whole grey levels, as
             Sim3DR does.
 

@@ -23,9 +23,12 @@ class Config:
     """What a configuration file says.
 
     Attributes:
-        architecture: "mobilenet" or "resnet22". width: channels relative to MobileNetV1's.
-        checkpoint: "open" for this package's weights, or a file. face_model: "open" for this package's, or a file.
-        size: side of the network's crop in pixels. parameters: how many numbers describe a face.
+        architecture: "mobilenet" or "resnet22".
+        width: channels relative to MobileNetV1's.
+        checkpoint: "open" for this package's weights, or a file.
+        face_model: "open" for this package's, or a file.
+        size: side of the network's crop in pixels.
+        parameters: how many numbers describe a face.
     """
 
     architecture: str
@@ -51,12 +54,18 @@ def read_config(
 
     ``checkpoint_fp`` and ``bfm_fp`` name files: "open", an absolute path, or a path relative to the file's folder or
     to the folder above it, where 3DDFA_V2 keeps its configs. A file that is not there is looked for by its name in
-    the registry (``$VRN_ASSETS``, the cache) and, with ``download``, fetched. ``checkpoint`` and ``face_model`` stand
-    in for the files that the configuration names, which are then not looked for.
+    the registry (``$VRN_ASSETS``, the cache).
+
+    Args:
+        path: the configuration.
+        checkpoint: weights in place of those that it names, which are then not looked for.
+        face_model: a face model in place of the one that it names, which is then not looked for.
+        download: fetch official files that are nowhere.
 
     Raises:
         FileNotFoundError: no such configuration file, or it names a file that is nowhere.
-        AssetError: an official file that is nowhere or damaged. ValueError: another format or other values.
+        AssetError: an official file that is nowhere or damaged.
+        ValueError: another format or other values.
     """
     path = Path(path)
     if not path.is_file():

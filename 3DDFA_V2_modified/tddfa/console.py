@@ -36,9 +36,9 @@ def run_command(program: str, job: Callable[[], int]) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """An error's message on one line, or its kind when it has none.
+    r"""An error's message on one line, or its kind when it has none.
 
-    >>> sentence(ValueError("Expected a photo,\\n  got a folder."))
+    >>> sentence(ValueError("Expected a photo,\n  got a folder."))
     'Expected a photo, got a folder.'
     >>> sentence(KeyboardInterrupt())
     'KeyboardInterrupt'

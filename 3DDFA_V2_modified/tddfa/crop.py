@@ -23,10 +23,17 @@ __all__ = [
 
 
 def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
-    """The (2, 3) float64 similarity, photo → crop, for (N, 2|3) landmarks in photo pixels.
+    """The similarity from photo to crop, (2, 3) float64, for a face's landmarks.
 
-    For another `size` than 192 everything is scaled by size / 192. Raises ValueError when the box of the landmarks
-    has no area or is not finite.
+    Args:
+        landmarks: (N, 2) or (N, 3), photo pixels.
+        size: side of the crop in pixels; for another one than 192 everything is scaled by size / 192.
+
+    Raises:
+        ValueError: another shape, or landmarks whose box has no area or is not finite.
+
+    >>> crop_matrix(np.array([[100, 200], [280, 380]])).tolist()
+    [[0.5, 0.0, 0.5], [0.0, 0.5, -49.5]]
     """
     points = checked_points(landmarks)[:, :2].astype(np.float64)
     box = box_around(points)
@@ -41,12 +48,22 @@ def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
 
 
 def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Resample an image (H, W, 3) uint8 into (size, size, 3) uint8 by an upright (2, 3) similarity image → result.
+    """Resample an image by an upright similarity.
 
     Area-correct: a result pixel is the exact mean over the square that it covers in the image, at least one image
     pixel wide; when enlarging, that is bilinear interpolation. The square's sides lie along the image's, so rows and
     columns are weighted one after the other. Beyond its borders the image is mirrored (edge pixels repeated).
-    Raises ValueError for a matrix that turns the image.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: (2, 3), from pixels of the image to pixels of the result.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+
+    Raises:
+        ValueError: a matrix that turns or shears the image.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     scale = float(matrix[0, 0])
@@ -67,7 +84,7 @@ def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndar
 
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Apply a (2, 3) similarity to (N, 2) or (N, 3) points; z is scaled alike. Returns float32."""
+    """Points (N, 2) or (N, 3) moved by a (2, 3) similarity, float32; z is scaled alike."""
     rows = np.asarray(points, dtype=np.float64).T  # one row per axis: far quicker than a product of (N, 3) and (3, 3)
     moved = np.empty((rows.shape[1], len(rows)), np.float32)
     for axis, (to_x, to_y, shift) in enumerate(np.asarray(matrix, dtype=np.float64)):
@@ -88,7 +105,11 @@ def similarity_scale(matrix: np.ndarray) -> float:
 
 
 def checked_points(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks as a float32 array. Raises ValueError unless they are (N, 2) or (N, 3) with N > 1."""
+    """Landmarks as a float32 array.
+
+    Raises:
+        ValueError: neither (N, 2) nor (N, 3), or fewer than two points.
+    """
     points = np.asarray(landmarks, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) < 2:
         raise ValueError(f"Expected landmarks as (68, 2) or (68, 3), got {points.shape}; check the points.")

@@ -41,8 +41,11 @@ CROP_LIST = "AFLW2000-3D_crop.list"
 class FaceLabels:
     """What one ``.mat`` file says.
 
-    pose: (7,) float64 as in ``Pose_Para``. shape: (S,) and expression: (E,) float64, 199 and 29 in the data sets.
-    landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
+    Attributes:
+        pose: (7,) float64 as in ``Pose_Para``.
+        shape: (S,) float64, 199 in the data sets.
+        expression: (E,) float64, 29 in the data sets.
+        landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
     """
 
     pose: np.ndarray
@@ -62,9 +65,14 @@ class FaceLabels:
 class LabelledFace:
     """An image and where its 68 landmarks are.
 
-    path: the image. truth: (68, 2) float64, photo pixels. yaw: degrees, or None where nobody knows it.
-    scale, shift: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless
-    the image was cut out of the photo. whole: whether the image is just what 3DDFA's network sees of the photo.
+    Attributes:
+        path: the image.
+        truth: (68, 2) float64, photo pixels.
+        yaw: degrees, or None where nobody knows it.
+        scale: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless the
+            image was cut out of the photo.
+        shift: (2,) float64.
+        whole: whether the image is just what 3DDFA's network sees of the photo.
     """
 
     path: Path
@@ -122,6 +130,11 @@ def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int
     their 40 + 10 components by cutting off the rest of 199 + 29, cleardusk/3DDFA issue 83). So a model file with all
     components uses all coefficients, and ``bfm_noneck_v3.pkl`` the first 40 and 10, which leaves fine shape out.
 
+    Args:
+        labels: what the file says.
+        model: the Basel Face Model.
+        image_height: height of the picture in pixels, from which y is counted.
+
     Raises:
         ValueError: the model is not BFM, whose components these coefficients belong to.
     """
@@ -139,7 +152,12 @@ def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int
 def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jpeg", ".png")) -> list[LabelledFace]:
     """The images under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
 
-    Raises ValueError when there are none, or one of them is damaged.
+    Args:
+        root: the folder.
+        suffixes: endings of images, in small letters.
+
+    Raises:
+        ValueError: there are none, or one of them is damaged.
     """
     faces = []
     for path in sorted(Path(root).rglob("*")):
@@ -159,9 +177,12 @@ def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jp
 def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -> list[LabelledFace]:
     """AFLW2000-3D as 3DDFA ships it: ``test.data`` (crops and their list) and ``test.configs`` (points, yaws, boxes).
 
-    The files may also lie directly in ``root``. ``points`` may name ``AFLW2000-3D-Reannotated.pts68.npy``.
     A point (x, y) of the crop, counted from 1, lies at ``x * (right - left) / 120 + left`` in the photo, and so for y:
     the rule of 3DDFA's own benchmark, which the published figures hold for.
+
+    Args:
+        root: the folder above these two; the files may also lie directly in it.
+        points: name of the file of true points; the other one is ``AFLW2000-3D-Reannotated.pts68.npy``.
 
     Raises:
         FileNotFoundError: one of the files is missing.

@@ -125,7 +125,9 @@ def pncc(image: np.ndarray, vertices: Faces, triangles: np.ndarray, mean: np.nda
     green, red; so it is here.
 
     Args:
-        image, vertices, triangles: as in :func:`draw_mesh`.
+        image: (H, W, 3) uint8 RGB.
+        vertices: the faces, see the module.
+        triangles: (M, 3) int32.
         mean: (N, 3) float32 the model's mean face, ``model.mean``.
 
     Raises:

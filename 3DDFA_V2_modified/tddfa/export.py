@@ -44,7 +44,8 @@ def save_obj(path: str | PathLike[str], image: np.ndarray, vertices: Faces, tria
         triangles: (M, 3) int32, counter-clockwise from outside in model axes, as ``MorphableModel.tri``.
 
     Raises:
-        ValueError: arrays of another shape or type, or no face. OSError: the file cannot be written.
+        ValueError: arrays of another shape or type, or no face.
+        OSError: the file cannot be written.
     """
     points, colors, corners = _one_mesh(image, vertices, triangles)
     rows = np.column_stack([points, colors / 255.0]).ravel().tolist()

@@ -184,7 +184,8 @@ class FaceBoxes:
         min_score: boxes at or below this score (0 to 1) are left out.
 
     Raises:
-        AssetError: weights that are missing, damaged or another network's. ValueError: an unknown runtime.
+        AssetError: weights that are missing, damaged or another network's.
+        ValueError: an unknown runtime.
     """
 
     def __init__(

@@ -65,8 +65,11 @@ class Fitter(Protocol):
 class FitterChoice:
     """Which fitter, and from which files. Small, hashable and picklable, so that worker processes can build their own.
 
-    how: "photo", "crop" or "mat". weights: as in :class:`tddfa.TDDFA`, None for the best at hand. model: a face
-    model's file, None for the one that the weights were trained for. runtime: "torch" or "onnx".
+    Attributes:
+        how: "photo", "crop" or "mat".
+        weights: as in :class:`tddfa.TDDFA`; None for the best at hand.
+        model: a face model's file; None for the one that the weights were trained for.
+        runtime: "torch" or "onnx".
     """
 
     how: str = "photo"
@@ -75,7 +78,12 @@ class FitterChoice:
     runtime: str = "onnx"
 
     def build(self) -> Fitter:
-        """The fitter itself, its networks loaded. Raises ValueError or OSError (sentences) for bad files."""
+        """The fitter itself, its networks loaded.
+
+        Raises:
+            ValueError: an unknown way, or a file that is damaged or another one; one sentence.
+            OSError: a file that is missing or cannot be read; one sentence.
+        """
         if self.how not in WAYS:
             raise ValueError(f"Expected a way to fit out of {', '.join(WAYS)}, got {self.how!r}.")
         model = None if self.model is None else MorphableModel.load(self.model)
@@ -143,7 +151,11 @@ class CropFitter:
 
 
 class MatFitter:
-    """Takes the parameters of the ``.mat`` file beside the picture. model: BFM; None for the official file."""
+    """Takes the parameters of the ``.mat`` file beside the picture.
+
+    Args:
+        model: the Basel Face Model; None for the official file.
+    """
 
     companion, cropped = ".mat", False
 

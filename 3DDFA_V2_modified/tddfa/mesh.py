@@ -8,7 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["signed_volume", "summed_normals", "triangle_normals"]
+__all__ = ["cross_2d", "signed_volume", "summed_normals", "triangle_normals"]
+
+
+def cross_2d(first: NDArray, second: NDArray) -> NDArray:
+    """Cross product (...,) of vectors (..., 2) in the plane: twice the signed area of the triangle between them."""
+    return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
 
 def triangle_normals(vertices: NDArray, triangles: NDArray) -> NDArray[np.float64]:

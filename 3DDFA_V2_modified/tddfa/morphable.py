@@ -31,12 +31,16 @@ class MorphableModel:
     """A linear 3D face model.
 
     Attributes:
-        u: (3N, 1) float32 mean. w_shp: (3N, ns) and w_exp: (3N, ne) float32 components, column after column in memory
-            (three times as fast to multiply as row after row); in the open model their coefficients have unit variance.
+        u: (3N, 1) float32 mean.
+        w_shp: (3N, ns) float32 shape components, column after column in memory (three times as fast to multiply as row
+            after row); in the open model their coefficients have unit variance.
+        w_exp: (3N, ne) float32 expression components, likewise.
         keypoints: (204,) int32 rows of the 68 landmarks (x, y, z of each).
         tri: (M, 3) int32, counter-clockwise from outside.
-        uv: (N, 2) float32 in 0..1 or None. region: (N,) uint8 labels into ``region_names`` or None.
-        ambient: (N,) float32 in 0..1 or None. context: scalp and neck, a ``Context``, or None.
+        uv: (N, 2) float32 in 0..1 or None.
+        region: (N,) uint8 labels into ``region_names`` or None.
+        ambient: (N,) float32 in 0..1 or None.
+        context: scalp and neck, a ``Context``, or None.
         shoulders: a ``Context`` that hangs on the neck's lower edge, or None; pictures may use clothes instead.
         expression_bank: (B, ne) float32 plausible expression coefficients or None.
         name: "open" or the file's name.

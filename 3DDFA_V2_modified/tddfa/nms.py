@@ -49,7 +49,10 @@ def soft_nms(
 
     Args:
         boxes: (N, 5) float32, rows x0, y0, x1, y1 (pixels, both corners inside) and score; they are not changed.
-        method: "hard", "linear" or "gaussian". threshold: overlap from which the first two lower a score.
+        method: "hard", "linear" or "gaussian".
+        sigma: width of the gaussian.
+        threshold: overlap from which "hard" and "linear" lower a score.
+        min_score: below it an overlapped box is dropped.
 
     Raises:
         ValueError: an unknown method, boxes that are not (N, 5), or NaN among them.

@@ -43,7 +43,8 @@ def rasterize(
         vertices: (N, 3) float32, image pixels, z towards the camera. Triangles with a NaN or infinite vertex are left
             out. Vertices may lie outside the frame.
         triangles: (M, 3) int32 rows of ``vertices``. Triangles without area in the image are left out.
-        height, width: the frame, in pixels.
+        height: rows of the frame, in pixels.
+        width: columns of the frame, in pixels.
         cull_backfaces: leave out triangles that face away from the camera; outside of a model's mesh its corners
             run counter-clockwise as seen (with y down: a negative signed area).
         threads: bands of rows drawn at once, where OpenMP was there at build time; the result is the same.
@@ -114,9 +115,17 @@ def render_colors(
     """Draws a mesh with a colour per vertex: (H, W, 3) float32.
 
     Args:
-        vertices, triangles, height, width, cull_backfaces, threads: as in :func:`rasterize`.
+        vertices: (N, 3) float32, as in :func:`rasterize`.
+        triangles: (M, 3) int32.
         colors: (N, 3) float32, of any range.
+        height: rows of the frame, in pixels.
+        width: columns of the frame, in pixels.
         background: (H, W, 3) picture of the same range behind the mesh; black without one.
+        cull_backfaces: leave out triangles that face away, as in :func:`rasterize`.
+        threads: bands of rows drawn at once; the result is the same.
+
+    Raises:
+        ValueError: as in :func:`rasterize`, or colours or a background of another shape.
     """
     vertices, triangles = checked_mesh(vertices, triangles)
     colors = np.ascontiguousarray(colors, np.float32)

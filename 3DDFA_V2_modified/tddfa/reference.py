@@ -19,7 +19,8 @@ def scan_triangle(corners: np.ndarray, height: int, width: int) -> tuple[np.ndar
 
     Args:
         corners: (3, 2) int64, x and y in 1/1024 pixel.
-        height, width: the frame.
+        height: rows of the frame.
+        width: columns of the frame.
 
     Returns:
         x (P,), y (P,), the corners' weights (P, 3) as int64 whose sum is |area|, and twice the signed area. A centre

@@ -49,14 +49,20 @@ class TDDFA:
             ones. Official files that are named but not at hand are fetched.
         model: the face model that the weights were trained for. None: the open one for weights that carry the
             parameters' mean and deviation, as the open ones do, else the official one.
-        runtime: "torch" or "onnx". threads: threads of the network, or None for the runtime's own choice.
+        runtime: "torch" or "onnx".
+        threads: threads of the network, or None for the runtime's own choice.
 
     Attributes:
-        model: the ``MorphableModel``. size: side of the network's crop, 120 px. mean, std: (62,) float32 scaling of
-        the network's output. path: the checkpoint.
+        model: the ``MorphableModel``.
+        size: side of the network's crop, 120 px.
+        mean: (62,) float32, added to the network's output.
+        std: (62,) float32, which the output is multiplied by before.
+        path: the checkpoint.
+        runtime: what runs the network.
 
     Raises:
-        AssetError: files that are missing, damaged or another network's. ValueError: an unknown runtime, or a face
+        AssetError: files that are missing, damaged or another network's.
+        ValueError: an unknown runtime, or a face
         model with other than 40 and 10 components.
     """
 
@@ -130,7 +136,9 @@ class TDDFA:
         each array's smallest z; see ``geometry.image_from_roi``.
 
         Args:
-            params: (F, 62) and rois: (F, 4), as the regressor returned them. dense: all N vertices or the landmarks.
+            params: (F, 62), as the regressor returned them.
+            rois: (F, 4), as the regressor returned them.
+            dense: all N vertices or the landmarks.
 
         Raises:
             ValueError: other shapes, or numbers that are not finite.

@@ -86,10 +86,14 @@ def make_targets(
     """Make the targets of many pictures.
 
     Args:
-        pictures: files below ``root``. out: the output folder, made when missing; neither may lie in the other.
-        read: how a picture is read. choice: how its face is fitted; default: detect and fit.
+        pictures: files below ``root``.
+        out: the output folder, made when missing.
+        root: the folder of the pictures; neither folder may lie in the other.
+        read: how a picture is read.
+        choice: how its face is fitted; default: detect and fit.
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+        progress: show a bar.
 
     Raises:
         ValueError: folders that lie in each other, or a bad choice.
@@ -130,7 +134,10 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """Make one target, unless it is there and valid.
 
     Args:
-        picture: the picture's file. target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        picture: the picture's file.
+        target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        fitter: finds the vertices of the face.
+        read: how the picture is read.
 
     Returns:
         Whether it had to be made.

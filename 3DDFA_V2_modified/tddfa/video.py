@@ -84,7 +84,8 @@ def track(
 
     Args:
         frames: (H, W, 3) uint8 RGB each.
-        detector: see ``Detector``. tddfa: see ``Regressor``.
+        detector: see ``Detector``.
+        tddfa: see ``Regressor``.
         dense: the whole face too, not only its 68 landmarks.
         check_every: frames from one look of the detector to the next; 0 for none, as in 3DDFA_V2.
         smooth: (before, after) frames to average over, see :func:`smoothed`; None for none.

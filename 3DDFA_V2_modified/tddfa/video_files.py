@@ -34,11 +34,13 @@ class VideoReader:
 
     Args:
         source: a file, or the number of a camera.
-        start: first frame, counted from 0. end: last frame, itself included, as in 3DDFA_V2; None for all.
+        start: first frame, counted from 0.
+        end: last frame, itself included, as in 3DDFA_V2; None for all.
 
     Attributes:
-        rate: frames per second. expected: frames from ``start`` to ``end`` by the file's header, which may be wrong
-            (a cut file, an edit list), or None.
+        rate: frames per second.
+        expected: frames from ``start`` to ``end`` by the file's header, which may be wrong (a cut file, an edit list),
+            or None.
 
     Raises:
         VideoError: no such file or camera, no video in it, or an impossible range; while iterating, when not a single
@@ -107,7 +109,8 @@ class VideoWriter:
     stays. An odd last row or column is cut off by the format.
 
     Args:
-        path: ends in .mp4; missing folders are made. rate: frames per second.
+        path: ends in .mp4; missing folders are made.
+        rate: frames per second.
 
     Attributes:
         frames: how many were written so far.

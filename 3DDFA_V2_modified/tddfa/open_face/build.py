@@ -73,7 +73,12 @@ def derived_arrays(
     """Every stored array that follows from the mean's geometry alone, without the head mesh.
 
     Args:
-        operator: (N, V) and cage_mean: (V, 3) mm, the mean face; triangles: (M, 3). The other three: the context.
+        operator: (N, V) sparse, from the face's cage to its fine mesh.
+        cage_mean: (V, 3) mm, the mean face's cage.
+        triangles: (M, 3) of the face's fine mesh.
+        context_operator: (Nc, C) sparse, the same for the context.
+        context_mean: (C, 3) mm.
+        context_triangles: (Mc, 3).
     """
     operator, landmarks = landmark_vertices(operator, cage_mean, triangles)
     face, around = operator @ cage_mean, context_operator @ context_mean
@@ -111,7 +116,8 @@ def build_arrays(
     """Build the whole model with ``anny``.
 
     Args:
-        identities: number of random people. bank: number of scripted expressions.
+        identities: number of random people.
+        bank: number of scripted expressions.
         like: arrays of an earlier file; its components' signs are kept, so that stored coefficients stay valid.
         say: where progress goes.
     """

@@ -149,8 +149,11 @@ def expression_components(
     """Principal components of the activated expressions, uncentred, so that zero is the neutral face.
 
     Args:
-        shapes: (V, 3, A) cage displacement of each action. context_shapes: (C, 3, A).
-        activations: (B, A). operator: (N, V) to the fine mesh. count: K.
+        shapes: (V, 3, A) cage displacement of each action.
+        context_shapes: (C, 3, A).
+        activations: (B, A).
+        operator: (N, V) to the fine mesh.
+        count: K.
     """
     actions = shapes.shape[-1]
     fine = (operator @ shapes.reshape(len(shapes), -1)).reshape(-1, actions)

