@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import Floats, Image
 from .contract import ROI_LOWERED, ROI_SIDE
 
 __all__ = [
@@ -27,7 +28,7 @@ Roi = tuple[float, float, float, float]
 """A square of a photo: left, top, right, bottom in pixels; it may reach out of the photo."""
 
 
-def box_around(points: NDArray) -> NDArray:
+def box_around(points: Floats) -> Floats:
     """The smallest boxes (..., 4) about (..., P, 2) or (..., P, 3) points, in the points' dtype.
 
     >>> box_around(np.array([[3.0, 1.0], [5.0, 9.0], [4.0, 2.0]])).tolist()
@@ -37,12 +38,12 @@ def box_around(points: NDArray) -> NDArray:
     return np.concatenate([flat.min(axis=-2), flat.max(axis=-2)], axis=-1)
 
 
-def box_middles(boxes: NDArray) -> NDArray:
+def box_middles(boxes: Floats) -> Floats:
     """The middles (..., 2) of boxes (..., 4), or of boxes with a score (..., 5)."""
     return (boxes[..., :2] + boxes[..., 2:4]) / 2
 
 
-def box_sizes(boxes: NDArray) -> NDArray:
+def box_sizes(boxes: Floats) -> Floats:
     """sqrt(width * height) of boxes (..., 4), or of boxes with a score (..., 5): (...,); 0 for a box turned over.
 
     >>> box_sizes(np.array([[0.0, 0.0, 20.0, 45.0], [0.0, 0.0, -1.0, 5.0]])).tolist()
@@ -51,7 +52,7 @@ def box_sizes(boxes: NDArray) -> NDArray:
     return np.sqrt(np.prod(np.maximum(boxes[..., 2:4] - boxes[..., :2], 0), axis=-1))
 
 
-def box_overlaps(box: NDArray, boxes: NDArray) -> NDArray[np.float64]:
+def box_overlaps(box: Floats, boxes: Floats) -> NDArray[np.float64]:
     """Intersection over union (N,) of one box (4,) with others (N, 4).
 
     Boxes are areas of the plane here. A detector's suppression counts the last pixel, too: see ``tddfa.nms``.
@@ -103,7 +104,7 @@ def roi_from_landmarks(landmarks: ArrayLike) -> Roi:
     return float(x - half), float(y - half), float(x + half), float(y + half)
 
 
-def crop_roi(image: NDArray, roi: Sequence[float] | NDArray) -> NDArray:
+def crop_roi(image: Image, roi: Sequence[float] | Floats) -> Image:
     """A rectangle of an image, black where it leaves the image.
 
     Args:

@@ -13,16 +13,23 @@ import math
 import numpy as np
 from scipy import sparse
 
+from .arrays import Floats, Image, Integers
 from .boxes import box_around, box_middles
 from .contract import CROP_SIZE, FACE_SIZE
 
 __all__ = [
-    "CROP_SIZE", "FACE_SIZE", "checked_points", "crop_matrix", "invert_matrix", "similarity_scale",
-    "transform_points", "warp_similarity",
-]  # fmt: skip
+    "CROP_SIZE",
+    "FACE_SIZE",
+    "checked_points",
+    "crop_matrix",
+    "invert_matrix",
+    "similarity_scale",
+    "transform_points",
+    "warp_similarity",
+]
 
 
-def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def crop_matrix(landmarks: Floats, size: int = CROP_SIZE) -> Floats:
     """The similarity from photo to crop, (2, 3) float64, for a face's landmarks.
 
     Args:
@@ -47,7 +54,7 @@ def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 
-def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+def warp_similarity(image: Image, matrix: Floats, size: int) -> Image:
     """Resample an image by an upright similarity.
 
     Area-correct: a result pixel is the exact mean over the square that it covers in the image, at least one image
@@ -83,7 +90,7 @@ def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndar
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
-def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def transform_points(points: Floats, matrix: Floats) -> Floats:
     """Points (N, 2) or (N, 3) moved by a (2, 3) similarity, float32; z is scaled alike."""
     rows = np.asarray(points, dtype=np.float64).T  # one row per axis: far quicker than a product of (N, 3) and (3, 3)
     moved = np.empty((rows.shape[1], len(rows)), np.float32)
@@ -94,17 +101,17 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return moved
 
 
-def invert_matrix(matrix: np.ndarray) -> np.ndarray:
+def invert_matrix(matrix: Floats) -> Floats:
     """The inverse of a (2, 3) affine matrix, (2, 3) float64."""
     return np.linalg.inv(np.vstack([np.asarray(matrix, dtype=np.float64), [0, 0, 1]]))[:2]
 
 
-def similarity_scale(matrix: np.ndarray) -> float:
+def similarity_scale(matrix: Floats) -> float:
     """The scale of a (2, 3) similarity: how many result pixels one source pixel becomes."""
     return float(math.sqrt(abs(np.linalg.det(np.asarray(matrix, dtype=np.float64)[:, :2]))))
 
 
-def checked_points(landmarks: np.ndarray) -> np.ndarray:
+def checked_points(landmarks: Floats) -> Floats:
     """Landmarks as a float32 array.
 
     Raises:
@@ -134,7 +141,7 @@ def _area_weights(scale: float, shift: float, size: int, length: int) -> tuple[s
     return sparse.csr_matrix(entries, shape=(size, stop - start)), start
 
 
-def _mirror(index: np.ndarray, length: int) -> np.ndarray:
+def _mirror(index: Integers, length: int) -> Integers:
     """Reflect indices into 0 … length - 1, the edge pixel repeated: -1 → 0, length → length - 1."""
     index = np.mod(index, 2 * length)
     return np.where(index < length, index, 2 * length - 1 - index)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import Floats
 from .console import sentence
 from .contract import LANDMARK_COUNT, NETWORK_SIZE
 from .describe import short_repr
@@ -48,10 +49,10 @@ class FaceLabels:
         landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
     """
 
-    pose: np.ndarray
-    shape: np.ndarray
-    expression: np.ndarray
-    landmarks: np.ndarray | None
+    pose: Floats
+    shape: Floats
+    expression: Floats
+    landmarks: Floats | None
 
     __repr__ = short_repr
 
@@ -76,20 +77,20 @@ class LabelledFace:
     """
 
     path: Path
-    truth: np.ndarray
+    truth: Floats
     yaw: float | None = None
-    scale: np.ndarray = field(default_factory=lambda: np.ones(2))
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    scale: Floats = field(default_factory=lambda: np.ones(2))
+    shift: Floats = field(default_factory=lambda: np.zeros(2))
     whole: bool = False
 
     __repr__ = short_repr
 
-    def to_photo(self, points: np.ndarray) -> np.ndarray:
+    def to_photo(self, points: Floats) -> Floats:
         """(68, 2|3) image pixels as (68, 2) photo pixels."""
         return np.asarray(points, np.float64)[:, :2] * self.scale + self.shift
 
     @property
-    def truth_in_image(self) -> np.ndarray:
+    def truth_in_image(self) -> Floats:
         """(68, 2) float64: the true landmarks in pixels of the image."""
         return (self.truth - self.shift) / self.scale
 
@@ -122,7 +123,7 @@ def read_mat(path: str | Path) -> FaceLabels:
     return FaceLabels(arrays["Pose_Para"][:7], arrays["Shape_Para"], arrays["Exp_Para"], _landmarks(content))
 
 
-def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> np.ndarray:
+def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> Floats:
     """The face that a ``.mat`` file describes: vertices (N, 3) float32, image pixels, y down, z towards the camera.
 
     The coefficients multiply the model's components as they stand: the published files and BFM share one scaling (unit
@@ -211,7 +212,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
     return faces
 
 
-def _landmarks(content: dict) -> np.ndarray | None:
+def _landmarks(content: dict) -> Floats | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
     for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
         points = np.asarray(content.get(name, ()))
@@ -220,7 +221,7 @@ def _landmarks(content: dict) -> np.ndarray | None:
     return None
 
 
-def _mat_rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
+def _mat_rotation(pitch: float, yaw: float, roll: float) -> Floats:
     """(3, 3) from radians: Rx Ry Rz, each the transpose of the usual one, as the fitting code of 300W-LP has it."""
     return axis_rotation(0, -pitch) @ axis_rotation(1, -yaw) @ axis_rotation(2, -roll)
 
@@ -235,7 +236,7 @@ def _find(root: Path, name: str) -> Path:
     )
 
 
-def _array(path: Path, dimensions: int) -> np.ndarray:
+def _array(path: Path, dimensions: int) -> Floats:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:

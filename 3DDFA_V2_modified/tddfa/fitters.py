@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from .arrays import Floats, Image
 from .boxes import box_around, box_middles, box_sizes
 from .contract import CROP_MIDDLE, CROP_SIZE, FACE_SIZE
 from .datasets import mat_vertices, read_mat
@@ -57,7 +58,7 @@ class Fitter(Protocol):
     def cropped(self) -> bool:
         """Whether the pictures are crops already."""
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         """(N, 3) vertices of ``model`` in pixels of the image (H, W, 3) uint8 RGB; ValueError when it has no face."""
 
 
@@ -108,7 +109,7 @@ class PhotoFitter:
         self.regressor, self.detector, self.model = regressor, detector, regressor.model
         self.settings = _settings("photo", regressor)
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         boxes = np.asarray(self.detector(image))
         if not len(boxes):
             raise NoFaceError(f"Expected a face in {path.name}, found none; use a photo that shows one larger.")
@@ -131,7 +132,7 @@ class CropFitter:
         self.regressor, self.model = regressor, regressor.model
         self.settings = _settings("crop", regressor)
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         height, width = image.shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):
             raise ValueError(
@@ -167,11 +168,11 @@ class MatFitter:
         self.model = model
         self.settings = {"how": "mat", "model": _model_mark(model)}
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         return mat_vertices(read_mat(path.with_suffix(".mat")), self.model, image_height=image.shape[0])
 
 
-def _fit(regressor: TDDFA, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _fit(regressor: TDDFA, image: Image, points: Floats) -> Floats:
     """(N, 3) vertices in image pixels of the face whose landmarks' box is that of the points."""
     parameters, rois = regressor(image, [points], crop_policy="landmark")
     return regressor.reconstruct(parameters, rois, dense=True)[0]

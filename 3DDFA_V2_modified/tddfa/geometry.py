@@ -18,24 +18,40 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arrays import Floats
 from .boxes import crop_roi, roi_from_box, roi_from_landmarks
 from .contract import EXPRESSION_COUNT, NETWORK_SIZE, POSE_COUNT, SHAPE_COUNT
 from .describe import short_repr
 
 __all__ = [
-    "Parameters", "Pose", "axis_rotation", "best_rotation", "compose", "crop_roi", "decompose", "fit_pose",
-    "fit_similarity", "flip_y", "image_from_roi",
-    "official_angles", "pose_matrix", "project", "roi_from_box", "roi_from_landmarks", "rotation_angles",
-    "rotation_matrix", "split_pose",
-]  # fmt: skip
+    "Parameters",
+    "Pose",
+    "axis_rotation",
+    "best_rotation",
+    "compose",
+    "crop_roi",
+    "decompose",
+    "fit_pose",
+    "fit_similarity",
+    "flip_y",
+    "image_from_roi",
+    "official_angles",
+    "pose_matrix",
+    "project",
+    "roi_from_box",
+    "roi_from_landmarks",
+    "rotation_angles",
+    "rotation_matrix",
+    "split_pose",
+]
 
 
 class Parameters(NamedTuple):
     """The 62 numbers by name: ``matrix`` (3, 4) scale*R | t, ``shape`` (40,), ``expression`` (10,)."""
 
-    matrix: np.ndarray
-    shape: np.ndarray
-    expression: np.ndarray
+    matrix: Floats
+    shape: Floats
+    expression: Floats
 
     def __repr__(self) -> str:
         return short_repr(self)
@@ -45,14 +61,14 @@ class Pose(NamedTuple):
     """A weak-perspective pose: ``scale`` (px per model unit), ``rotation`` (3, 3), ``translation`` (3,) px."""
 
     scale: float
-    rotation: np.ndarray
-    translation: np.ndarray
+    rotation: Floats
+    translation: Floats
 
     def __repr__(self) -> str:
         return short_repr(self)
 
 
-def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+def _checked(name: str, value: Floats, shape: tuple[int | None, ...]) -> Floats:
     """The array as float; ValueError when its shape differs (None fits any length)."""
     array = np.asarray(value)
     if array.dtype.kind != "f":
@@ -64,13 +80,13 @@ def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.
     return array
 
 
-def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
     """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw)."""
     turn, nod, tilt = (axis_rotation(axis, np.radians(angle)) for axis, angle in ((1, yaw), (0, pitch), (2, roll)))
     return tilt @ nod @ turn
 
 
-def axis_rotation(axis: int, angle: float) -> np.ndarray:
+def axis_rotation(axis: int, angle: float) -> Floats:
     """Rotation (3, 3) float64 about axis 0, 1 or 2 by an angle in RADIANS, right-handed: from y to z, z to x, x to y.
 
     >>> axis_rotation(2, np.pi / 2).round().astype(int).tolist()  # x becomes y
@@ -84,7 +100,7 @@ def axis_rotation(axis: int, angle: float) -> np.ndarray:
     return matrix
 
 
-def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
+def rotation_angles(rotation: Floats) -> tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees of a model-axes rotation; the inverse of ``rotation_matrix``.
 
     Pitch lies in [-90, 90]. At a pitch of exactly 90 degrees yaw and roll turn about the same axis: roll is then 0.
@@ -98,7 +114,7 @@ def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
+def official_angles(matrix: Floats) -> tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees as 3DDFA_V2 prints them, from a (3, 4) or (3, 3) matrix with y up.
 
     Its order of axes is another one: R = Rz(roll) Ry(-yaw) Rx(pitch). Its rotation comes from the first two rows.
@@ -116,14 +132,14 @@ def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def pose_matrix(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+def pose_matrix(scale: float, rotation: Floats, translation: Floats) -> Floats:
     """The (3, 4) matrix scale * R | t."""
     rotation = _checked("a rotation", rotation, (3, 3))
     translation = _checked("a translation", translation, (3,))
     return np.concatenate([scale * rotation, translation[:, None]], axis=1)
 
 
-def flip_y(matrix: np.ndarray, *, height: float = 0.0) -> np.ndarray:
+def flip_y(matrix: Floats, *, height: float = 0.0) -> Floats:
     """The (3, 4) matrix with y turned: y becomes ``height - y``. Twice is once back."""
     turned = np.array(_checked("a matrix", matrix, (3, 4)), copy=True)
     turned[1] *= -1.0
@@ -131,7 +147,7 @@ def flip_y(matrix: np.ndarray, *, height: float = 0.0) -> np.ndarray:
     return turned
 
 
-def split_pose(matrix: np.ndarray) -> Pose:
+def split_pose(matrix: Floats) -> Pose:
     """Scale, rotation and translation of a (3, 4) matrix.
 
     The rotation is always the one in model axes (y up, determinant 1): a matrix into image axes (negative
@@ -152,13 +168,13 @@ def split_pose(matrix: np.ndarray) -> Pose:
 
 
 def compose(
-    matrix: np.ndarray,
-    shape: np.ndarray,
-    expression: np.ndarray,
+    matrix: Floats,
+    shape: Floats,
+    expression: Floats,
     *,
     shape_count: int = SHAPE_COUNT,
     expression_count: int = EXPRESSION_COUNT,
-) -> np.ndarray:
+) -> Floats:
     """The parameter vector [12 pose, 40 shape, 10 expression] (62,) float32; shorter coefficients are padded."""
     parts = [_checked("a matrix", matrix, (3, 4)).ravel()]
     for name, given, count in (("shape", shape, shape_count), ("expression", expression, expression_count)):
@@ -169,7 +185,7 @@ def compose(
     return np.concatenate(parts).astype(np.float32)
 
 
-def decompose(parameters: np.ndarray, *, shape_count: int = SHAPE_COUNT) -> Parameters:
+def decompose(parameters: Floats, *, shape_count: int = SHAPE_COUNT) -> Parameters:
     """The matrix (3, 4), shape and expression coefficients of one parameter vector, (62,) for the usual counts.
 
     Raises:
@@ -183,14 +199,14 @@ def decompose(parameters: np.ndarray, *, shape_count: int = SHAPE_COUNT) -> Para
     return Parameters(pose, shape, parameters[shape_end:])
 
 
-def project(matrix: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+def project(matrix: Floats, vertices: Floats) -> Floats:
     """Vertices (N, 3) through a (3, 4) matrix, in the vertices' dtype."""
     vertices = _checked("vertices", vertices, (None, 3))
     matrix = _checked("a matrix", matrix, (3, 4)).astype(vertices.dtype)
     return vertices @ matrix[:, :3].T + matrix[:, 3]
 
 
-def fit_pose(vertices: np.ndarray, image_points: np.ndarray, *, y_down: bool = True) -> np.ndarray:
+def fit_pose(vertices: Floats, image_points: Floats, *, y_down: bool = True) -> Floats:
     """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares.
 
     Args:
@@ -208,7 +224,7 @@ def fit_pose(vertices: np.ndarray, image_points: np.ndarray, *, y_down: bool = T
     return flip_y(matrix) if y_down else matrix
 
 
-def fit_similarity(source: np.ndarray, target: np.ndarray) -> Pose:
+def fit_similarity(source: Floats, target: Floats) -> Pose:
     """Scale, rotation and translation that best map points to points, least squares (Umeyama, PAMI 1991).
 
     Args:
@@ -232,7 +248,7 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> Pose:
     return Pose(float(scale), rotation, b.mean(axis=0) - scale * rotation @ a.mean(axis=0))
 
 
-def best_rotation(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def best_rotation(covariance: Floats) -> tuple[Floats, Floats]:
     """The rotation (3, 3), never a reflection, that best turns points onto others, from their covariance.
 
     Args:
@@ -247,7 +263,7 @@ def best_rotation(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (u * signs) @ vt, singular * signs
 
 
-def image_from_roi(vertices: np.ndarray, roi: Sequence[float] | np.ndarray, *, size: int = NETWORK_SIZE) -> np.ndarray:
+def image_from_roi(vertices: Floats, roi: Sequence[float] | Floats, *, size: int = NETWORK_SIZE) -> Floats:
     """Vertices (N, 3) in the network's crop (y up) as image pixels (y down), as 3DDFA_V2 does; a new array.
 
     x - 1, y = size - y and z - 1, scaled into the float roi; z by the mean of both scales. The original then shifts

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
+
 __all__ = ["Detector", "Regressor"]
 
 
@@ -22,9 +24,9 @@ class Regressor(Protocol):
     """Fits the face model to faces of a photo, as ``tddfa.TDDFA`` does."""
 
     def __call__(
-        self, image: NDArray[np.uint8], boxes: NDArray | Sequence[NDArray], *, crop_policy: str = "box"
+        self, image: NDArray[np.uint8], boxes: Floats | Sequence[NDArray], *, crop_policy: str = "box"
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Parameters (F, 62) and rois (F, 4) for boxes, or for landmarks with ``crop_policy="landmark"``."""
 
-    def reconstruct(self, params: NDArray, rois: NDArray, *, dense: bool = True) -> NDArray[np.float32]:
+    def reconstruct(self, params: Floats, rois: Floats, *, dense: bool = True) -> NDArray[np.float32]:
         """Vertices (F, N, 3) float32 in image pixels; 68 landmarks when not dense."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arrays import Floats, Integers
 from .mesh import summed_normals
 from .raster import checked_mesh, vertex_normals
 
@@ -18,7 +19,7 @@ LAMP = np.array([0.0, 0.0, 5.0], np.float32)
 """Place of the lamp and of the eye, in units of half the face's largest side."""
 
 
-def phong(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def phong(vertices: Floats, triangles: Integers) -> Floats:
     """Ambient, diffuse and specular light per vertex: (N,) float32 in 0..1.
 
     Args:
@@ -40,7 +41,7 @@ def phong(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return (AMBIENT + DIFFUSE * cosine.clip(0.0, 1.0) + SPECULAR * shine).clip(0.0, 1.0).astype(np.float32)
 
 
-def lambert(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def lambert(vertices: Floats, triangles: Integers) -> Floats:
     """Ambient and diffuse light per vertex: (N,) float32 in 0..1. Arguments and errors as in :func:`phong`.
 
     The C renderer places the lamp by the mean and range of the *normals*, before they are made unit length, where those
@@ -57,12 +58,12 @@ def lambert(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 LIGHTS = {"phong": phong, "lambert": lambert}
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Floats) -> Floats:
     """Rows of length 1; rows of length 0 stay 0."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _in_unit_box(vertices: np.ndarray) -> np.ndarray:
+def _in_unit_box(vertices: Floats) -> Floats:
     """The vertices, centred, their largest side from -1 to 1."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     return (vertices - (low + high) / 2) * (2.0 / max(float((high - low).max()), 1e-6))

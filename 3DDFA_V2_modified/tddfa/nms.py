@@ -6,11 +6,13 @@ threshold, a double.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _nms
+from .arrays import Floats, Integers
 
 
-def nms(boxes: np.ndarray, threshold: float) -> list[int]:
+def nms(boxes: Floats, threshold: float) -> list[int]:
     """Rows of the boxes that stay, best score first.
 
     Args:
@@ -38,8 +40,8 @@ SOFT_NMS_METHODS = ("hard", "linear", "gaussian")
 
 
 def soft_nms(
-    boxes: np.ndarray, *, method: str = "hard", sigma: float = 0.5, threshold: float = 0.3, min_score: float = 0.001
-) -> np.ndarray:
+    boxes: Floats, *, method: str = "hard", sigma: float = 0.5, threshold: float = 0.3, min_score: float = 0.001
+) -> Floats:
     """The boxes (M, 5) float32 with the scores of overlapped ones lowered, best first, as 3DDFA_V2's soft-NMS.
 
     Again and again the box of the highest score is taken, and the scores of those that overlap it are multiplied by a
@@ -78,7 +80,7 @@ def soft_nms(
     return boxes[:count]
 
 
-def _overlaps(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _overlaps(box: Floats, others: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Intersection over union (N,) float32 of a box with others, and whether they share a pixel at all."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:4], others[:, 2:4])
     width, height = (high - low + 1).T
@@ -89,7 +91,7 @@ def _overlaps(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return inter / (own + area - inter).astype(np.float32), (width > 0) & (height > 0)
 
 
-def _drop(boxes: np.ndarray, dropped: np.ndarray) -> int:
+def _drop(boxes: Floats, dropped: NDArray[np.bool_]) -> int:
     """Overwrite each dropped box by the last one left, which the original's order of equal scores rests on."""
     left = len(boxes)
     for k in np.flatnonzero(dropped):
@@ -101,12 +103,12 @@ def _drop(boxes: np.ndarray, dropped: np.ndarray) -> int:
     return len(boxes) - left
 
 
-def by_score(boxes: np.ndarray) -> np.ndarray:
+def by_score(boxes: Floats) -> Integers:
     """(N,) int64 rows of the boxes, best score first."""
     return boxes[:, 4].argsort()[::-1]
 
 
-def checked_boxes(boxes: np.ndarray) -> np.ndarray:
+def checked_boxes(boxes: Floats) -> Floats:
     """The boxes as a C-contiguous (N, 5) float32 array, or a ValueError that says what is wrong with them."""
     boxes = np.ascontiguousarray(boxes, np.float32)
     if boxes.size == 0:

@@ -7,7 +7,6 @@ picture = draw_output("pncc", image, faces, tddfa.model)
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,10 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .arrays import Floats, Image
 from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from .export import save_obj, save_ply
 from .files import write_bytes
+from .interfaces import Detector
 from .morphable import MorphableModel
 from .regressor import TDDFA
 from .texture import texture_coordinates, uv_texture
@@ -46,12 +47,12 @@ class FaceSet:
         pose_deg: (F, 3) float64 yaw, pitch, roll.
     """
 
-    boxes: np.ndarray
-    rois: np.ndarray
-    params: np.ndarray
-    sparse: np.ndarray
-    dense: np.ndarray
-    pose_deg: np.ndarray
+    boxes: Floats
+    rois: Floats
+    params: Floats
+    sparse: Floats
+    dense: Floats
+    pose_deg: Floats
 
     __repr__ = short_repr
 
@@ -59,7 +60,7 @@ class FaceSet:
         return len(self.boxes)
 
 
-def find_faces(image: np.ndarray, detector: Callable[[np.ndarray], np.ndarray], tddfa: TDDFA) -> FaceSet:
+def find_faces(image: Image, detector: Detector, tddfa: TDDFA) -> FaceSet:
     """The faces that the detector sees in a photo, fitted by the regressor.
 
     Args:
@@ -76,7 +77,7 @@ def find_faces(image: np.ndarray, detector: Callable[[np.ndarray], np.ndarray], 
     return FaceSet(boxes, rois, params, sparse, dense, tddfa.pose(params))
 
 
-def draw_output(option: str, image: np.ndarray, faces: FaceSet, model: MorphableModel) -> np.ndarray:
+def draw_output(option: str, image: Image, faces: FaceSet, model: MorphableModel) -> Image:
     """One of the seven pictures as 3DDFA_V2's command line draws it.
 
     Args:
@@ -110,8 +111,8 @@ def draw_output(option: str, image: np.ndarray, faces: FaceSet, model: Morphable
 
 
 def save_output(
-    option: str, path: str | PathLike[str], image: np.ndarray, faces: FaceSet, model: MorphableModel
-) -> np.ndarray | None:
+    option: str, path: str | PathLike[str], image: Image, faces: FaceSet, model: MorphableModel
+) -> Image | None:
     """Write one of the nine outputs.
 
     Args:
@@ -166,7 +167,7 @@ def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
     return write_bytes(path, memory.getvalue())
 
 
-def _from_zero(vertices: np.ndarray) -> np.ndarray:
+def _from_zero(vertices: Floats) -> Floats:
     """Faces (F, N, 3), the smallest z of each moved to 0."""
     if not len(vertices):
         return vertices

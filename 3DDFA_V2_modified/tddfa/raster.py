@@ -8,8 +8,10 @@ is done in C++ (``raster_core.hpp``); ``tddfa.reference`` says the same in NumPy
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _raster
+from .arrays import Floats, Image, Integers
 from .contract import FARTHEST
 from .describe import short_repr
 
@@ -17,11 +19,11 @@ from .describe import short_repr
 class RasterBuffers(NamedTuple):
     """What :func:`rasterize` saw at each pixel of an (H, W) frame."""
 
-    triangle: np.ndarray
+    triangle: Integers
     """(H, W) int32: the visible triangle's row, -1 for the background."""
-    barycentric: np.ndarray
+    barycentric: Floats
     """(H, W, 3) float32: the pixel centre's weights of that triangle's corners, zeros for the background."""
-    depth: np.ndarray
+    depth: Floats
     """(H, W) float32: z of the surface there, -inf for the background."""
 
     def __repr__(self) -> str:
@@ -29,8 +31,8 @@ class RasterBuffers(NamedTuple):
 
 
 def rasterize(
-    vertices: np.ndarray,
-    triangles: np.ndarray,
+    vertices: Floats,
+    triangles: Integers,
     height: int,
     width: int,
     *,
@@ -52,20 +54,20 @@ def rasterize(
     Raises:
         ValueError: wrong shapes, an index without a vertex, or a vertex further than 524,288 pixels away.
     """
-    vertices, triangles = checked_mesh(vertices, triangles)
+    points, corners = checked_mesh(vertices, triangles)
     depth = _far_depth(height, width)
     triangle = np.full((height, width), -1, np.int32)
     barycentric = np.zeros((height, width, 3), np.float32)
-    _drawn(_raster.rasterize(vertices, triangles, triangle, barycentric, depth, cull_backfaces, max(1, int(threads))))
+    _drawn(_raster.rasterize(points, corners, triangle, barycentric, depth, cull_backfaces, max(1, int(threads))))
     return RasterBuffers(triangle, barycentric, depth)
 
 
 def interpolate(
-    attributes: np.ndarray,
-    triangles: np.ndarray,
+    attributes: Floats,
+    triangles: Integers,
     buffers: RasterBuffers,
-    background: float | np.ndarray = 0.0,
-) -> np.ndarray:
+    background: float | Floats = 0.0,
+) -> Floats:
     """Spreads values given per vertex over the pixels: (H, W, K) float32.
 
     Args:
@@ -82,7 +84,7 @@ def interpolate(
         attributes = attributes[:, None]
     if attributes.ndim != 2:
         raise ValueError(f"expected attributes of shape (N, K), got {attributes.shape}; pass one row per vertex")
-    triangles = checked_triangles(triangles, len(attributes))
+    corners = checked_triangles(triangles, len(attributes))
     triangle = np.ascontiguousarray(buffers.triangle, np.int32)
     barycentric = np.ascontiguousarray(buffers.barycentric, np.float32)
     if triangle.ndim != 2 or barycentric.shape != (*triangle.shape, 3):
@@ -90,28 +92,28 @@ def interpolate(
             f"expected buffers of shapes (H, W) and (H, W, 3), got {triangle.shape} and {barycentric.shape}; "
             "pass what rasterize returned"
         )
-    if triangle.size and int(triangle.max()) >= len(triangles):
+    if triangle.size and int(triangle.max()) >= len(corners):
         raise ValueError(
-            f"expected buffers of these {len(triangles)} triangles, got triangle {int(triangle.max())}; "
+            f"expected buffers of these {len(corners)} triangles, got triangle {int(triangle.max())}; "
             "pass the triangles that were rasterized"
         )
     out = np.empty((*triangle.shape, attributes.shape[1]), np.float32)
     _fill(out, background)
-    _raster.interpolate(attributes, triangles, triangle, barycentric, out)
+    _raster.interpolate(attributes, corners, triangle, barycentric, out)
     return out
 
 
 def render_colors(
-    vertices: np.ndarray,
-    triangles: np.ndarray,
-    colors: np.ndarray,
+    vertices: Floats,
+    triangles: Integers,
+    colors: Floats,
     height: int,
     width: int,
-    background: np.ndarray | float | None = None,
+    background: Floats | Image | float | None = None,
     *,
     cull_backfaces: bool = False,
     threads: int = 1,
-) -> np.ndarray:
+) -> Floats:
     """Draws a mesh with a colour per vertex: (H, W, 3) float32.
 
     Args:
@@ -127,19 +129,19 @@ def render_colors(
     Raises:
         ValueError: as in :func:`rasterize`, or colours or a background of another shape.
     """
-    vertices, triangles = checked_mesh(vertices, triangles)
+    points, corners = checked_mesh(vertices, triangles)
     colors = np.ascontiguousarray(colors, np.float32)
-    if colors.shape != (len(vertices), 3):
-        raise ValueError(f"expected {len(vertices)} colours, one per vertex, got {colors.shape}; pass (N, 3)")
+    if colors.shape != (len(points), 3):
+        raise ValueError(f"expected {len(points)} colours, one per vertex, got {colors.shape}; pass (N, 3)")
     depth = _far_depth(height, width)
     out = np.zeros((height, width, 3), np.float32)
     if background is not None:
         _fill(out, background)
-    _drawn(_raster.render(vertices, triangles, colors, depth, out, cull_backfaces, max(1, int(threads))))
+    _drawn(_raster.render(points, corners, colors, depth, out, cull_backfaces, max(1, int(threads))))
     return out
 
 
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "image") -> np.ndarray:
+def vertex_normals(vertices: Floats, triangles: Integers, *, axes: str = "image") -> Floats:
     """Unit normals per vertex, weighted by the triangles' areas: (N, 3) float32 in the vertices' own axes.
 
     Args:
@@ -155,13 +157,13 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "
     """
     if axes not in ("image", "model"):
         raise ValueError(f"expected axes 'image' or 'model', got {axes!r}; say which way y runs")
-    vertices, triangles = checked_mesh(vertices, triangles)
-    out = np.zeros((len(vertices), 3), np.float32)
-    _raster.vertex_normals(vertices, triangles, -1.0 if axes == "image" else 1.0, out)
+    points, corners = checked_mesh(vertices, triangles)
+    out = np.zeros((len(points), 3), np.float32)
+    _raster.vertex_normals(points, corners, -1.0 if axes == "image" else 1.0, out)
     return out
 
 
-def _far_depth(height: int, width: int) -> np.ndarray:
+def _far_depth(height: int, width: int) -> Floats:
     """(height, width) float32 of -inf, or a ValueError for a frame of less than no pixels."""
     if height < 0 or width < 0:
         raise ValueError(f"expected a frame of zero or more pixels, got {height} x {width}; pass height, width")
@@ -177,7 +179,7 @@ def _drawn(too_far: int) -> None:
         )
 
 
-def _fill(out: np.ndarray, background: float | np.ndarray) -> None:
+def _fill(out: Floats, background: float | Floats | Image) -> None:
     """Put a number, (K,) or a picture (H, W, K) behind what is drawn into ``out``, or a ValueError."""
     try:
         out[...] = background
@@ -187,7 +189,7 @@ def _fill(out: np.ndarray, background: float | np.ndarray) -> None:
         ) from None
 
 
-def checked_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked_mesh(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """The mesh as C-contiguous float32 and int32 arrays, or a ValueError that says what is wrong with it."""
     vertices = np.ascontiguousarray(vertices, np.float32)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
@@ -195,7 +197,7 @@ def checked_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarra
     return vertices, checked_triangles(triangles, len(vertices))
 
 
-def checked_triangles(triangles: np.ndarray, count: int) -> np.ndarray:
+def checked_triangles(triangles: Integers, count: int) -> NDArray[np.int32]:
     """The triangles as a C-contiguous int32 array whose indices are below ``count``."""
     triangles = np.asarray(triangles)
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":

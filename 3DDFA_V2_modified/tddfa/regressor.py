@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from torch import nn
 
+from .arrays import Floats, Image, Integers
 from .assets import AssetError, available, resolve
 from .backbones import build_backbone
 from .boxes import crop_roi, roi_from_box, roi_from_landmarks
@@ -77,13 +78,15 @@ class TDDFA:
         self.size, self.runtime = NETWORK_SIZE, runtime
         self.path = weights_path(weights)
         tensors = read_checkpoint(self.path)
-        scaling = [tensors.pop(f"parameter_{key}", None) for key in ("mean", "std")]
+        mean, std = tensors.pop("parameter_mean", None), tensors.pop("parameter_std", None)
         network = build_backbone(tensors, self.path.name)
-        own = [part.numpy() for part in scaling if part is not None]
-        self.mean, self.std = own if len(own) == 2 else official_scaling()
-        if model is None:
-            model = MorphableModel.open() if len(own) == 2 else official_model()
-        self.model = _checked_model(model)
+        self.mean: Floats
+        self.std: Floats
+        if mean is not None and std is not None:
+            self.mean, self.std, usual_model = mean.numpy(), std.numpy(), MorphableModel.open
+        else:
+            (self.mean, self.std), usual_model = official_scaling(), official_model
+        self.model = _checked_model(usual_model() if model is None else model)
         self._check_lengths(network)
         name, example = f"regressor_{self.path.stem}", (3, self.size, self.size)
         self._run = make_runner(network, name=name, example=example, runtime=runtime, threads=threads)
@@ -93,13 +96,13 @@ class TDDFA:
         return f"TDDFA({self.path.name}, face model {self.model.name}, {self.runtime})"
 
     @cached_property
-    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+    def _dense(self) -> tuple[Floats, Floats]:
         """The basis of all vertices, copied into a quick order only when the dense face is first asked for."""
         return _basis(self.model, np.arange(self.model.vertex_count))
 
     def __call__(
-        self, image: np.ndarray, boxes: np.ndarray | Sequence[np.ndarray], *, crop_policy: str = "box"
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, image: Image, boxes: Floats | Sequence[Floats], *, crop_policy: str = "box"
+    ) -> tuple[Floats, Floats]:
         """The parameters of the faces in a photo.
 
         Args:
@@ -125,11 +128,12 @@ class TDDFA:
         output = self._run(batch)[0]
         return output * self.std + self.mean, np.array(rois, np.float64)
 
-    def crop(self, image: np.ndarray, roi: Sequence[float]) -> np.ndarray:
+    def crop(self, image: Image, roi: Sequence[float]) -> Image:
         """The roi of a photo as the network sees it: (120, 120, 3) uint8 RGB, black outside the photo."""
-        return cv2.resize(crop_roi(image, roi), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        crop = cv2.resize(crop_roi(image, roi), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(crop, np.uint8)
 
-    def reconstruct(self, params: np.ndarray, rois: np.ndarray, *, dense: bool = True) -> np.ndarray:
+    def reconstruct(self, params: Floats, rois: Floats, *, dense: bool = True) -> Floats:
         """The faces' vertices (F, N, 3) float32 in the photo's pixels, or their 68 landmarks (F, 68, 3).
 
         x right, y down, z towards the camera with a zero common to landmarks and vertices. The original subtracts
@@ -153,7 +157,7 @@ class TDDFA:
             face[:] = placed.T
         return faces
 
-    def pose(self, params: np.ndarray) -> np.ndarray:
+    def pose(self, params: Floats) -> Floats:
         """(F, 3) float64 yaw, pitch and roll in degrees as 3DDFA_V2 prints them, from (F, 62) parameters."""
         params, _ = _checked_faces(params, np.zeros((len(params), 4)))
         return np.array([official_angles(row[:POSE_COUNT].reshape(3, 4)) for row in params]).reshape(-1, 3)
@@ -193,7 +197,7 @@ def official_model() -> MorphableModel:
     return MorphableModel.load(resolve(OFFICIAL_MODEL))
 
 
-def official_scaling() -> tuple[np.ndarray, np.ndarray]:
+def official_scaling() -> tuple[Floats, Floats]:
     """Mean and standard deviation (62,) float32 of the official regressors' parameters."""
     path = resolve(OFFICIAL_SCALING)
     content = load_pickle(path)
@@ -204,18 +208,18 @@ def official_scaling() -> tuple[np.ndarray, np.ndarray]:
     return mean, std
 
 
-def network_input(crop: np.ndarray) -> np.ndarray:
+def network_input(crop: Image) -> Floats:
     """(3, 120, 120) float32 BGR in about -1 to 1, the channels last in memory, from an RGB crop."""
     return ((crop[:, :, ::-1].astype(np.float32) - 127.5) / 128.0).transpose(2, 0, 1)
 
 
-def _basis(model: MorphableModel, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _basis(model: MorphableModel, vertices: Integers) -> tuple[Floats, Floats]:
     """Mean (3N,) and components (3N, 50) of these N vertices: all x, then all y, then all z, which is fast to use."""
     rows = (3 * vertices + np.arange(3)[:, None]).ravel()
     return model.u[rows, 0], np.asfortranarray(np.concatenate([model.w_shp[rows], model.w_exp[rows]], axis=1))
 
 
-def _image_matrix(matrix: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
+def _image_matrix(matrix: Floats, roi: Floats, size: int) -> Floats:
     """The (3, 4) float32 matrix from model axes to the photo's pixels: the face's own, then ``image_from_roi``."""
     corners = np.eye(4, 3, k=-1)  # the origin and a unit step along each axis
     origin, *steps = image_from_roi(project(matrix, corners), roi, size=size)
@@ -230,7 +234,7 @@ def _checked_model(model: MorphableModel) -> MorphableModel:
     return model
 
 
-def _roi_of_box(box: np.ndarray) -> tuple[float, ...]:
+def _roi_of_box(box: Floats) -> tuple[float, ...]:
     """The roi of one box, or NaN where the box is not finite."""
     box = np.asarray(box, np.float64)
     if box.shape not in ((4,), (5,)):
@@ -238,12 +242,12 @@ def _roi_of_box(box: np.ndarray) -> tuple[float, ...]:
     return roi_from_box(box) if np.isfinite(box).all() else (np.nan,) * 4
 
 
-def _roi_of_landmarks(landmarks: np.ndarray) -> tuple[float, ...]:
+def _roi_of_landmarks(landmarks: Floats) -> tuple[float, ...]:
     """The roi of one face's landmarks."""
     return roi_from_landmarks(landmarks)
 
 
-def _checked_roi(roi: tuple[float, ...], image: np.ndarray, number: int) -> tuple[float, ...]:
+def _checked_roi(roi: tuple[float, ...], image: Image, number: int) -> tuple[float, ...]:
     """The roi, when it is finite, not empty, and meets the photo."""
     height, width = image.shape[:2]
     left, top, right, bottom = roi
@@ -261,7 +265,7 @@ def _checked_roi(roi: tuple[float, ...], image: np.ndarray, number: int) -> tupl
     return roi
 
 
-def _checked_faces(params: np.ndarray, rois: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked_faces(params: Floats, rois: Floats) -> tuple[Floats, Floats]:
     """Parameters (F, 62) float32 and rois (F, 4) float64, finite, as many of one as of the other."""
     params, rois = np.asarray(params, np.float32), np.asarray(rois, np.float64)
     if params.size == 0 and rois.size == 0:

@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .arrays import Image
 from .console import sentence
 from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
@@ -42,7 +43,7 @@ __all__ = ["Summary", "make_target", "make_targets"]
 BATCH = 8
 """Pictures that a worker takes at once."""
 
-Reader = Callable[[Path], np.ndarray]
+Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
 
 
@@ -219,8 +220,9 @@ def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tupl
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
     fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=signal.signal,
-                               initargs=(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
+    pool = ProcessPoolExecutor(
+        workers, mp_context=fresh, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
     try:
         for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
             yield from future.result()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .arrays import Floats, Image
 from .boxes import box_around, box_middles, box_overlaps, crop_roi, roi_from_landmarks
 from .describe import short_repr
 from .interfaces import Detector, Regressor
@@ -58,16 +59,16 @@ class TrackedFrame:
     """
 
     index: int
-    image: np.ndarray
-    landmarks: np.ndarray | None = None
-    vertices: np.ndarray | None = None
+    image: Image
+    landmarks: Floats | None = None
+    vertices: Floats | None = None
     detected: bool = False
 
     __repr__ = short_repr
 
 
 def track(
-    frames: Iterable[np.ndarray],
+    frames: Iterable[Image],
     detector: Detector,
     tddfa: Regressor,
     *,
@@ -138,7 +139,7 @@ def _averages(frames: Iterable[TrackedFrame], before: int, after: int) -> Iterat
         yield oldest()
 
 
-def _mean(faces: Iterable[np.ndarray | None]) -> np.ndarray:
+def _mean(faces: Iterable[Floats | None]) -> Floats:
     """The mean of faces that are all there."""
     return np.mean([face for face in faces if face is not None], axis=0)
 
@@ -158,9 +159,9 @@ def _run(current: TrackedFrame, neighbours: Iterable[TrackedFrame], count: int) 
 
 
 def _follow(
-    frames: Iterable[np.ndarray], detector: Detector, tddfa: Regressor, dense: bool, check_every: int
+    frames: Iterable[Image], detector: Detector, tddfa: Regressor, dense: bool, check_every: int
 ) -> Iterator[TrackedFrame]:
-    last: np.ndarray | None = None  # the landmarks of the frame before
+    last: Floats | None = None  # the landmarks of the frame before
     unchecked = 0  # frames since the detector saw the face
     for index, image in enumerate(frames):
         fit, detected = None, False
@@ -183,11 +184,11 @@ def _follow(
         yield TrackedFrame(index, image, last, vertices, detected)
 
 
-_Fit = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Fit = tuple[Floats, Floats, Floats]
 """Landmarks (68, 3), parameters (1, 62), rois (1, 4)."""
 
 
-def _detect(tddfa: Regressor, image: np.ndarray, detector: Detector) -> _Fit | None:
+def _detect(tddfa: Regressor, image: Image, detector: Detector) -> _Fit | None:
     """The best detected face, fitted in its box and once more by its landmarks; None when there is none."""
     for box in detector(image):
         middle, side = _middle_and_side(box[:4].reshape(2, 2))
@@ -197,7 +198,7 @@ def _detect(tddfa: Regressor, image: np.ndarray, detector: Detector) -> _Fit | N
     return None
 
 
-def _fit(tddfa: Regressor, image: np.ndarray, where: np.ndarray, crop_policy: str) -> _Fit | None:
+def _fit(tddfa: Regressor, image: Image, where: Floats, crop_policy: str) -> _Fit | None:
     """One face fitted; None when the landmarks cannot be a face in that crop."""
     params, rois = tddfa(image, [where], crop_policy=crop_policy)
     if not np.isfinite(params).all():
@@ -210,7 +211,7 @@ def _fit(tddfa: Regressor, image: np.ndarray, where: np.ndarray, crop_policy: st
     return (landmarks, params, rois) if plausible and _within(middle, image) else None
 
 
-def _face_at(landmarks: np.ndarray, image: np.ndarray, detector: Detector) -> bool:
+def _face_at(landmarks: Floats, image: Image, detector: Detector) -> bool:
     """Whether the detector finds a face where the landmarks are; it sees only their surroundings."""
     middle, _ = _middle_and_side(landmarks)
     left, top, right, bottom = roi_from_landmarks(landmarks)
@@ -221,23 +222,23 @@ def _face_at(landmarks: np.ndarray, image: np.ndarray, detector: Detector) -> bo
     return bool((box_overlaps(box_around(landmarks), found) >= MIN_OVERLAP).any())
 
 
-def _area(box: np.ndarray | tuple[float, float, float, float]) -> float:
+def _area(box: Floats | tuple[float, float, float, float]) -> float:
     return abs(float((box[2] - box[0]) * (box[3] - box[1])))
 
 
-def _within(point: np.ndarray, image: np.ndarray) -> bool:
+def _within(point: Floats, image: Image) -> bool:
     """Whether a point (2,) x, y lies in the picture."""
     height, width = image.shape[:2]
     return bool(0 <= point[0] < width and 0 <= point[1] < height)
 
 
-def _middle_and_side(points: np.ndarray) -> tuple[np.ndarray, float]:
+def _middle_and_side(points: Floats) -> tuple[Floats, float]:
     """Middle (2,) and longer side of the box around points (P, 2) or (P, 3), in pixels."""
     box = box_around(points)
     return box_middles(box), float((box[2:] - box[:2]).max())
 
 
-def _jump(before: np.ndarray, after: np.ndarray) -> float:
+def _jump(before: Floats, after: Floats) -> float:
     """How far the landmarks moved in the picture (root mean square), in sides of the face."""
     moved = np.square(after[:, :2] - before[:, :2]).sum(axis=1).mean()
     return float(np.sqrt(moved)) / max(_middle_and_side(before)[1], 1e-9)

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .arrays import Image
+
 __all__ = ["VideoError", "VideoReader", "VideoWriter", "check_display"]
 
 USUAL_RATE = 25.0
@@ -74,7 +76,7 @@ class VideoReader:
             return max(stop - self._start, 0)
         return None if self._end is None else self._end + 1 - self._start
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Image]:
         index = 0
         while index < self._start and self._capture.grab():
             index += 1
@@ -83,7 +85,7 @@ class VideoReader:
             if not there or bgr is None:
                 break
             index += 1
-            yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            yield np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         if index <= self._start:
             raise VideoError(
                 f"Expected frames from number {self._start} on, {self.name} gives {index} frames that can be read; "
@@ -128,7 +130,7 @@ class VideoWriter:
         self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: Image) -> None:
         """Appends a frame (H, W, 3) uint8 RGB; the first one fixes the size."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise VideoError(f"Expected a frame (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}.")

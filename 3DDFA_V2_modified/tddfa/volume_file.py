@@ -23,7 +23,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .arrays import Integers, Volume
 from .contract import VOLUME_SHAPE
 from .files import write_bytes
 
@@ -38,7 +40,7 @@ SMALLEST = 1024
 """Bytes from which an entry is compressed at all."""
 
 
-def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None) -> Path:
+def save_volume(path: str | os.PathLike, volume: Volume, *, offset: float, meta: dict | None = None) -> Path:
     """Writes a volume file, whole or not at all.
 
     Args:
@@ -79,7 +81,7 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
     return write_bytes(path, data, what="the volume file ")
 
 
-def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
+def load_volume(path: str | os.PathLike) -> tuple[Volume, float, dict]:
     """Reads a volume file: ``(volume, offset, meta)`` exactly as they were saved.
 
     Raises:
@@ -120,7 +122,7 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
         raise _foreign(path, f"meta that is no JSON ({error})") from None
 
 
-def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> np.ndarray:
+def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> Volume:
     """Reads the original project's target: a ``.npy`` array indexed [x, y, z].
 
     Returns:
@@ -144,7 +146,7 @@ def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUM
     return np.ascontiguousarray(volume.transpose(2, 1, 0))
 
 
-def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> np.ndarray:
+def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> NDArray[np.uint8]:
     """Reads VRN's raw dump: one unsigned byte a voxel, [z, y, x], no header; 255 stands for probability 1.
 
     Returns:
@@ -160,14 +162,14 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUM
     return np.fromfile(path, np.uint8).reshape(shape)
 
 
-def _box(volume: np.ndarray) -> np.ndarray:
+def _box(volume: Volume) -> Integers:
     """(3, 2) int64, first and end along each axis of what is solid; zeros where nothing is."""
     column = np.any(volume, axis=0)
     filled = (np.flatnonzero(flags) for flags in (volume.any(axis=(1, 2)), column.any(axis=1), column.any(axis=0)))
     return np.array([(at[0], at[-1] + 1) if len(at) else (0, 0) for at in filled], np.int64)
 
 
-def _changes(slices: np.ndarray) -> np.ndarray:
+def _changes(slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Each slice's bits, exclusive or those of the slice before it."""
     changes = slices.copy()
     changes[1:] ^= slices[:-1]

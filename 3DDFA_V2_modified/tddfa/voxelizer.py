@@ -10,21 +10,23 @@ A voxel is solid where its centre lies inside the mesh: where the winding number
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _voxelize
+from .arrays import Floats, Integers, Volume
 from .contract import CROP_SIZE, FARTHEST, SLICES_PER_PIXEL, VOLUME_DEPTH
 from .raster import checked_triangles
 
 
 def voxelize(
-    vertices: np.ndarray,
-    triangles: np.ndarray,
+    vertices: Floats,
+    triangles: Integers,
     *,
     size: int = CROP_SIZE,
     depth: int = VOLUME_DEPTH,
     step: int = 1,
     offset: float | None = None,
-) -> tuple[np.ndarray, float]:
+) -> tuple[Volume, float]:
     """Fills a closed mesh with voxels: one 6-connected solid without enclosed holes.
 
     Args:
@@ -47,39 +49,39 @@ def voxelize(
         ValueError: wrong shapes, an open or inconsistently oriented mesh, values that are not finite, or vertices
             further than 524,288 pixels away.
     """
-    vertices, triangles = _checked(vertices, triangles)
+    points, corners = _checked(vertices, triangles)
     if size < 1 or step < 1 or depth < 1 or size % step:
         raise ValueError(
             f"expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
             f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}"
         )
     if offset is None:
-        offset = depth_offset(vertices, triangles, depth=depth)
+        offset = depth_offset(points, corners, depth=depth)
     elif not np.isfinite(offset):
         raise ValueError(f"expected a finite depth offset, got {offset}; leave it out to centre the mesh")
-    scaled = np.empty_like(vertices)
+    scaled = np.empty_like(points)
     for axis in (0, 1):  # one at a time: numpy is slow over rows of two
-        scaled[:, axis] = (vertices[:, axis] + 0.5) / step - 0.5
-    scaled[:, 2] = SLICES_PER_PIXEL * vertices[:, 2] + offset
+        scaled[:, axis] = (points[:, axis] + 0.5) / step - 0.5
+    scaled[:, 2] = SLICES_PER_PIXEL * points[:, 2] + offset
     volume = np.empty((depth, size // step, size // step), np.uint8)
-    _voxelize.voxelize(scaled, triangles, volume)
+    _voxelize.voxelize(scaled, corners, volume)
     return volume.view(bool), float(offset)
 
 
-def depth_offset(vertices: np.ndarray, triangles: np.ndarray, *, depth: int = VOLUME_DEPTH) -> float:
+def depth_offset(vertices: Floats, triangles: Integers, *, depth: int = VOLUME_DEPTH) -> float:
     """The slice of z = 0 that centres a mesh in depth, or keeps its front when it is too deep.
 
     Only vertices that a triangle uses count. Slices are one unit thick around their centres 0 ... depth - 1. A mesh
     of up to ``depth`` units is centred on (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
     """
-    vertices, triangles = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(triangles, np.int32)
-    low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(vertices, triangles))
+    points, corners = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(triangles, np.int32)
+    low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(points, corners))
     if high - low <= depth:
         return (depth - 1) / 2 - (low + high) / 2
     return depth - 0.5 - high
 
 
-def open_edges(triangles: np.ndarray) -> np.ndarray:
+def open_edges(triangles: Integers) -> Integers:
     """(B, 2) the directed edges that no triangle walks the other way; none for a closed, oriented mesh."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).astype(np.int64)
     edges = edges[edges[:, 0] != edges[:, 1]]
@@ -92,24 +94,24 @@ def open_edges(triangles: np.ndarray) -> np.ndarray:
     return np.stack([unmatched // base, unmatched % base], 1)
 
 
-def _checked(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    vertices = np.ascontiguousarray(vertices, np.float64)
-    if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
-        raise ValueError(f"expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them")
-    triangles = checked_triangles(triangles, len(vertices))
-    if not len(triangles):
+def _checked(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    points = np.ascontiguousarray(vertices, np.float64)
+    if points.ndim != 2 or points.shape[1] != 3 or not len(points):
+        raise ValueError(f"expected vertices of shape (N, 3), got {points.shape}; transpose or reshape them")
+    corners = checked_triangles(triangles, len(points))
+    if not len(corners):
         raise ValueError("expected a closed mesh, got no triangle; pass the model's triangles")
-    if not np.isfinite(vertices).all():
-        bad = int((~np.isfinite(vertices).all(1)).sum())
+    if not np.isfinite(points).all():
+        bad = int((~np.isfinite(points).all(1)).sum())
         raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters")
-    if np.abs(vertices).max() > FARTHEST:
+    if np.abs(points).max() > FARTHEST:
         raise ValueError(
             f"expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
             "of the pose"
         )
-    if not _voxelize.closed(triangles):
+    if not _voxelize.closed(corners):
         raise ValueError(
-            f"expected a closed mesh of one orientation, got {len(open_edges(triangles))} edges that only one triangle "
+            f"expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
             "walks; close the surface first (MorphableModel.close)"
         )
-    return vertices, triangles
+    return points, corners
