@@ -7,8 +7,8 @@ try:
     from . import _nms, _raster, _voxelize  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"expected tddfa's compiled modules, got: {error}; run `bash build.sh`, or `pip install -e .` in the "
-        "repository (it needs a C++ compiler and Python's headers)"
+        f"Expected tddfa's compiled modules, got: {error}; run `bash build.sh`, or `pip install -e .` in the "
+        "repository (it needs a C++ compiler and Python's headers)."
     ) from error
 
 from .nms import nms, soft_nms

@@ -75,8 +75,9 @@ def roi_from_box(box: ArrayLike) -> Roi:
     Args:
         box: x0, y0, x1, y1 and whatever follows, photo pixels.
 
-    >>> roi_from_box([100, 100, 200, 300])
-    (31.5, 102.5, 268.5, 339.5)
+    Example:
+        >>> roi_from_box([100, 100, 200, 300])
+        (31.5, 102.5, 268.5, 339.5)
     """
     left, top, right, bottom = (float(value) for value in np.asarray(box).ravel()[:4])
     mean_side = (right - left + bottom - top) / 2

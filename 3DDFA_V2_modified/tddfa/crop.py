@@ -39,8 +39,9 @@ def crop_matrix(landmarks: Floats, size: int = CROP_SIZE) -> Floats:
     Raises:
         ValueError: another shape, or landmarks whose box has no area or is not finite.
 
-    >>> crop_matrix(np.array([[100, 200], [280, 380]])).tolist()
-    [[0.5, 0.0, 0.5], [0.0, 0.5, -49.5]]
+    Example:
+        >>> crop_matrix(np.array([[100, 200], [280, 380]])).tolist()
+        [[0.5, 0.0, 0.5], [0.0, 0.5, -49.5]]
     """
     points = checked_points(landmarks)[:, :2].astype(np.float64)
     box = box_around(points)

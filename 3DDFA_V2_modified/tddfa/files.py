@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
-            error.errno, f"expected to write {what}{path}, got: {reason}; check the folder and free space"
+            error.errno, f"Expected to write {what}{path}, got: {reason}; check the folder and free space."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -57,8 +57,9 @@ def result_names(sources: Sequence[Path], *, root: Path | None = None) -> list[s
         root: a folder above all of them; names then hold the way from there, with "/" between folders. Without it,
             names are those of the files alone.
 
-    >>> result_names([Path("ann.jpg"), Path("bob.jpg"), Path("bob.png")])
-    ['ann', 'bob_jpg', 'bob_png']
+    Example:
+        >>> result_names([Path("ann.jpg"), Path("bob.jpg"), Path("bob.png")])
+        ['ann', 'bob_jpg', 'bob_png']
     """
     stems = [path.stem if root is None else path.relative_to(root).with_suffix("").as_posix() for path in sources]
     counts = Counter(stem.casefold() for stem in stems)

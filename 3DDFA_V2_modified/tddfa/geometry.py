@@ -81,7 +81,14 @@ def _checked(name: str, value: Floats, shape: tuple[int | None, ...]) -> Floats:
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
-    """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw)."""
+    """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw).
+
+    >>> nose = np.array([0, 0, 1])  # looks at the viewer
+    >>> (rotation_matrix(90, 0, 0) @ nose).round(9).tolist()  # to the viewer's right
+    [1.0, 0.0, 0.0]
+    >>> (rotation_matrix(0, 90, 0) @ nose).round(9).tolist()  # down
+    [0.0, -1.0, 0.0]
+    """
     turn, nod, tilt = (axis_rotation(axis, np.radians(angle)) for axis, angle in ((1, yaw), (0, pitch), (2, roll)))
     return tilt @ nod @ turn
 
@@ -190,6 +197,10 @@ def decompose(parameters: Floats, *, shape_count: int = SHAPE_COUNT) -> Paramete
 
     Raises:
         ValueError: not one vector, or too short for a pose and ``shape_count`` coefficients.
+
+    Example:
+        >>> decompose(np.zeros(62, np.float32))
+        Parameters(matrix=float32 (3, 4), shape=float32 (40,), expression=float32 (10,))
     """
     parameters = _checked("parameters", parameters, (None,))
     shape_end = POSE_COUNT + shape_count
@@ -234,10 +245,11 @@ def fit_similarity(source: Floats, target: Floats) -> Pose:
     Raises:
         ValueError: fewer than three points, or points on one line.
 
-    >>> square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
-    >>> pose = fit_similarity(square, 3 * square + [5, 0, 0])
-    >>> round(pose.scale, 6), pose.translation.round(6).tolist()
-    (3.0, [5.0, 0.0, 0.0])
+    Example:
+        >>> square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+        >>> pose = fit_similarity(square, 3 * square + [5, 0, 0])
+        >>> round(pose.scale, 6), pose.translation.round(6).tolist()
+        (3.0, [5.0, 0.0, 0.0])
     """
     a, b = source.astype(np.float64), target.astype(np.float64)
     centred_a, centred_b = a - a.mean(axis=0), b - b.mean(axis=0)

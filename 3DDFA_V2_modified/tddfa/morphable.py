@@ -115,6 +115,11 @@ class MorphableModel:
 
         Raises:
             ValueError: not one-dimensional, or more coefficients than components.
+
+        Example:
+            >>> model = MorphableModel.open()
+            >>> model.reconstruct(np.zeros(40), np.zeros(10)).shape
+            (13012, 3)
         """
         return combine(self.u, self.w_shp, self.w_exp, shape, expression)
 

@@ -23,6 +23,10 @@ def nms(boxes: Floats, threshold: float) -> list[int]:
 
     Raises:
         ValueError: boxes that are not (N, 5), or NaN among them.
+
+    Example:
+        >>> nms(np.array([[0, 0, 9, 9, 0.8], [1, 0, 9, 9, 0.9], [40, 40, 60, 60, 0.5]]), 0.3)
+        [1, 2]
     """
     boxes = checked_boxes(boxes)
     order = by_score(boxes)
@@ -114,7 +118,7 @@ def checked_boxes(boxes: Floats) -> Floats:
     if boxes.size == 0:
         return np.zeros((0, 5), np.float32)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise ValueError(f"expected boxes of shape (N, 5), got {boxes.shape}; rows are x0, y0, x1, y1, score")
+        raise ValueError(f"Expected boxes of shape (N, 5), got {boxes.shape}; rows are x0, y0, x1, y1, score.")
     if np.isnan(boxes).any():
-        raise ValueError("expected boxes without NaN, got some; look at what the detector received")
+        raise ValueError("Expected boxes without NaN, got some; look at what the detector received.")
     return boxes

@@ -53,6 +53,14 @@ def rasterize(
 
     Raises:
         ValueError: wrong shapes, an index without a vertex, or a vertex further than 524,288 pixels away.
+
+    Example:
+        >>> corners = np.array([[-1, -1, 0], [-1, 3, 0], [3, -1, 8]], np.float32)
+        >>> buffers = rasterize(corners, np.array([[0, 1, 2]]), 3, 3)
+        >>> buffers.triangle.tolist()
+        [[0, 0, 0], [0, 0, -1], [0, -1, -1]]
+        >>> buffers.depth[0].tolist()  # z rises by 2 with every pixel to the right
+        [2.0, 4.0, 6.0]
     """
     points, corners = checked_mesh(vertices, triangles)
     depth = _far_depth(height, width)
@@ -83,19 +91,19 @@ def interpolate(
     if attributes.ndim == 1:
         attributes = attributes[:, None]
     if attributes.ndim != 2:
-        raise ValueError(f"expected attributes of shape (N, K), got {attributes.shape}; pass one row per vertex")
+        raise ValueError(f"Expected attributes of shape (N, K), got {attributes.shape}; pass one row per vertex.")
     corners = checked_triangles(triangles, len(attributes))
     triangle = np.ascontiguousarray(buffers.triangle, np.int32)
     barycentric = np.ascontiguousarray(buffers.barycentric, np.float32)
     if triangle.ndim != 2 or barycentric.shape != (*triangle.shape, 3):
         raise ValueError(
-            f"expected buffers of shapes (H, W) and (H, W, 3), got {triangle.shape} and {barycentric.shape}; "
-            "pass what rasterize returned"
+            f"Expected buffers of shapes (H, W) and (H, W, 3), got {triangle.shape} and {barycentric.shape}; "
+            "pass what rasterize returned."
         )
     if triangle.size and int(triangle.max()) >= len(corners):
         raise ValueError(
-            f"expected buffers of these {len(corners)} triangles, got triangle {int(triangle.max())}; "
-            "pass the triangles that were rasterized"
+            f"Expected buffers of these {len(corners)} triangles, got triangle {int(triangle.max())}; "
+            "pass the triangles that were rasterized."
         )
     out = np.empty((*triangle.shape, attributes.shape[1]), np.float32)
     _fill(out, background)
@@ -132,7 +140,7 @@ def render_colors(
     points, corners = checked_mesh(vertices, triangles)
     colors = np.ascontiguousarray(colors, np.float32)
     if colors.shape != (len(points), 3):
-        raise ValueError(f"expected {len(points)} colours, one per vertex, got {colors.shape}; pass (N, 3)")
+        raise ValueError(f"Expected {len(points)} colours, one per vertex, got {colors.shape}; pass (N, 3).")
     depth = _far_depth(height, width)
     out = np.zeros((height, width, 3), np.float32)
     if background is not None:
@@ -156,7 +164,7 @@ def vertex_normals(vertices: Floats, triangles: Integers, *, axes: str = "image"
         ValueError: wrong shapes, an index without a vertex, or another word for ``axes``.
     """
     if axes not in ("image", "model"):
-        raise ValueError(f"expected axes 'image' or 'model', got {axes!r}; say which way y runs")
+        raise ValueError(f"Expected axes 'image' or 'model', got {axes!r}; say which way y runs.")
     points, corners = checked_mesh(vertices, triangles)
     out = np.zeros((len(points), 3), np.float32)
     _raster.vertex_normals(points, corners, -1.0 if axes == "image" else 1.0, out)
@@ -166,7 +174,7 @@ def vertex_normals(vertices: Floats, triangles: Integers, *, axes: str = "image"
 def _far_depth(height: int, width: int) -> Floats:
     """(height, width) float32 of -inf, or a ValueError for a frame of less than no pixels."""
     if height < 0 or width < 0:
-        raise ValueError(f"expected a frame of zero or more pixels, got {height} x {width}; pass height, width")
+        raise ValueError(f"Expected a frame of zero or more pixels, got {height} x {width}; pass height, width.")
     return np.full((height, width), -np.inf, np.float32)
 
 
@@ -174,8 +182,8 @@ def _drawn(too_far: int) -> None:
     """A ValueError when the core refused a vertex."""
     if too_far:
         raise ValueError(
-            f"expected vertices within {FARTHEST:,.0f} pixels of the frame, got one further away; check the scale "
-            "of the pose"
+            f"Expected vertices within {FARTHEST:,.0f} pixels of the frame, got one further away; check the scale "
+            "of the pose."
         )
 
 
@@ -185,7 +193,7 @@ def _fill(out: Floats, background: float | Floats | Image) -> None:
         out[...] = background
     except ValueError:
         raise ValueError(
-            f"expected a background that fits {out.shape}, got {np.shape(background)}; pass a number, (K,) or (H, W, K)"
+            f"Expected a background that fits {out.shape}, got {np.shape(background)}; pass a number, (K,), (H, W, K)."
         ) from None
 
 
@@ -193,7 +201,7 @@ def checked_mesh(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.floa
     """The mesh as C-contiguous float32 and int32 arrays, or a ValueError that says what is wrong with it."""
     vertices = np.ascontiguousarray(vertices, np.float32)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
-        raise ValueError(f"expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them")
+        raise ValueError(f"Expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them.")
     return vertices, checked_triangles(triangles, len(vertices))
 
 
@@ -202,12 +210,12 @@ def checked_triangles(triangles: Integers, count: int) -> NDArray[np.int32]:
     triangles = np.asarray(triangles)
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":
         raise ValueError(
-            f"expected triangles of shape (M, 3) and an integer type, got {triangles.shape} {triangles.dtype}; "
-            "pass three vertex numbers a row"
+            f"Expected triangles of shape (M, 3) and an integer type, got {triangles.shape} {triangles.dtype}; "
+            "pass three vertex numbers a row."
         )
     if triangles.size and (int(triangles.min()) < 0 or int(triangles.max()) >= count):
         raise ValueError(
-            f"expected triangle indices from 0 to {count - 1}, got {int(triangles.min())} to {int(triangles.max())}; "
-            "pass the triangles of this mesh"
+            f"Expected triangle indices from 0 to {count - 1}, got {int(triangles.min())} to {int(triangles.max())}; "
+            "pass the triangles of this mesh."
         )
     return np.ascontiguousarray(triangles, np.int32)

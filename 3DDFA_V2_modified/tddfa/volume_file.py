@@ -55,18 +55,18 @@ def save_volume(path: str | os.PathLike, volume: Volume, *, offset: float, meta:
     """
     volume = np.asarray(volume)
     if volume.ndim != 3:
-        raise ValueError(f"expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x]")
+        raise ValueError(f"Expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x].")
     if volume.dtype != bool:
         bits = volume.astype(bool)
         if not np.array_equal(bits, volume):
-            raise ValueError("expected a volume of 0 and 1, got other values; compare probabilities with 0.5 first")
+            raise ValueError("Expected a volume of 0 and 1, got other values; compare probabilities with 0.5 first.")
         volume = bits
     if not math.isfinite(offset):
-        raise ValueError(f"expected a finite depth offset, got {offset}; pass what voxelize returned")
+        raise ValueError(f"Expected a finite depth offset, got {offset}; pass what voxelize returned.")
     try:
         text = json.dumps({} if meta is None else meta)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts") from None
+        raise ValueError(f"Expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts.") from None
     box = _box(volume)
     inner = volume[tuple(slice(*ends) for ends in box)]
     slices = np.packbits(inner.reshape(len(inner), math.prod(inner.shape[1:])), axis=1)
@@ -90,13 +90,13 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, float, dict]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a volume file at {path}, got no file there; check the path")
+        raise FileNotFoundError(f"Expected a volume file at {path}, got no file there; check the path.")
     try:
         with zipfile.ZipFile(path) as archive:
             voxels, box, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError(
-            f"expected a whole volume file, got damaged or other data in {path} ({error}); make the file again"
+            f"Expected a whole volume file, got damaged or other data in {path} ({error}); make the file again."
         ) from None
     if version.shape != () or int(version) != FORMAT:
         raise _foreign(path, f"format {version}")
@@ -135,14 +135,14 @@ def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUM
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"expected a .npy array in {path}, got damaged or other data ({error}); make the file again"
+            f"Expected a .npy array in {path}, got damaged or other data ({error}); make the file again."
         ) from None
     if not isinstance(array, np.ndarray) or array.shape != shape:
         got = array.shape if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"expected an [x, y, z] array of shape {shape} in {path}, got {got}; load_volume reads ours")
+        raise ValueError(f"Expected an [x, y, z] array of shape {shape} in {path}, got {got}; load_volume reads ours.")
     volume = array.astype(bool)
     if not np.array_equal(volume, array):
-        raise ValueError(f"expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
+        raise ValueError(f"Expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
     return np.ascontiguousarray(volume.transpose(2, 1, 0))
 
 
@@ -158,7 +158,7 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUM
     """
     expected, size = math.prod(shape), os.path.getsize(path)
     if size != expected:
-        raise ValueError(f"expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
+        raise ValueError(f"Expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
     return np.fromfile(path, np.uint8).reshape(shape)
 
 
@@ -204,4 +204,4 @@ def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
 
 
 def _foreign(path: Path, what: str) -> ValueError:
-    return ValueError(f"expected a volume file written by save_volume, got {what} in {path}; check which file this is")
+    return ValueError(f"Expected a volume file written by save_volume, got {what} in {path}; check which file this is.")

@@ -48,17 +48,28 @@ def voxelize(
     Raises:
         ValueError: wrong shapes, an open or inconsistently oriented mesh, values that are not finite, or vertices
             further than 524,288 pixels away.
+
+    Example:
+        A tetrahedron 8 pixels wide and 4 pixels, so 8 slices, deep, in a small volume:
+
+        >>> corners = np.array([[4, 4, 0], [12, 4, 0], [4, 12, 0], [4, 4, 4]])
+        >>> triangles = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+        >>> volume, offset = voxelize(corners, triangles, size=16, depth=16)
+        >>> volume.shape, offset  # z = 0 lies at slice 3.5, z = 4 at slice 11.5
+        ((16, 16, 16), 3.5)
+        >>> [int(slice.sum()) for slice in volume[3:12]]
+        [0, 21, 15, 10, 6, 3, 1, 0, 0]
     """
     points, corners = _checked(vertices, triangles)
     if size < 1 or step < 1 or depth < 1 or size % step:
         raise ValueError(
-            f"expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
-            f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}"
+            f"Expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
+            f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}."
         )
     if offset is None:
         offset = depth_offset(points, corners, depth=depth)
     elif not np.isfinite(offset):
-        raise ValueError(f"expected a finite depth offset, got {offset}; leave it out to centre the mesh")
+        raise ValueError(f"Expected a finite depth offset, got {offset}; leave it out to centre the mesh.")
     scaled = np.empty_like(points)
     for axis in (0, 1):  # one at a time: numpy is slow over rows of two
         scaled[:, axis] = (points[:, axis] + 0.5) / step - 0.5
@@ -97,21 +108,23 @@ def open_edges(triangles: Integers) -> Integers:
 def _checked(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     points = np.ascontiguousarray(vertices, np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
-        raise ValueError(f"expected vertices of shape (N, 3), got {points.shape}; transpose or reshape them")
+        raise ValueError(f"Expected vertices of shape (N, 3), got {points.shape}; transpose or reshape them.")
     corners = checked_triangles(triangles, len(points))
     if not len(corners):
-        raise ValueError("expected a closed mesh, got no triangle; pass the model's triangles")
+        raise ValueError("Expected a closed mesh, got no triangle; pass the model's triangles.")
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points).all(1)).sum())
-        raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters")
+        raise ValueError(
+            f"Expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters."
+        )
     if np.abs(points).max() > FARTHEST:
         raise ValueError(
-            f"expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
-            "of the pose"
+            f"Expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
+            "of the pose."
         )
     if not _voxelize.closed(corners):
         raise ValueError(
-            f"expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
-            "walks; close the surface first (MorphableModel.close)"
+            f"Expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
+            "walks; close the surface first (MorphableModel.close)."
         )
     return points, corners
