@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -212,7 +213,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
     return faces
 
 
-def _landmarks(content: dict) -> Floats | None:
+def _landmarks(content: dict[str, Any]) -> Floats | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
     for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
         points = np.asarray(content.get(name, ()))

@@ -13,7 +13,7 @@ __all__ = ["replacing", "result_names", "write_bytes"]
 
 
 @contextmanager
-def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], *, what: str = "") -> Iterator[Path]:
     """A temporary name to write to inside the ``with`` block; it becomes ``path`` when the block ends well.
 
     Whatever happens, nothing half-written is left behind.
@@ -39,7 +39,7 @@ def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike, data: bytes, *, what: str = "") -> Path:
+def write_bytes(path: str | os.PathLike[str], data: bytes, *, what: str = "") -> Path:
     """Write a file whole or not at all; ``what`` and errors as in :func:`replacing`."""
     with replacing(path, what=what) as temporary:
         temporary.write_bytes(data)

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .console import sentence
@@ -142,7 +142,7 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
-def _grey_to_rgb(values: NDArray, *, sixteen_bit: bool) -> NDArray[np.uint8]:
+def _grey_to_rgb(values: ArrayLike, *, sixteen_bit: bool) -> NDArray[np.uint8]:
     """Pillow opens 16-bit grey as whole numbers 0…65535, and float TIFFs as 0…1 or 0…255."""
     values = np.nan_to_num(np.asarray(values, dtype=np.float32))
     if sixteen_bit:

@@ -24,7 +24,7 @@ class Regressor(Protocol):
     """Fits the face model to faces of a photo, as ``tddfa.TDDFA`` does."""
 
     def __call__(
-        self, image: NDArray[np.uint8], boxes: Floats | Sequence[NDArray], *, crop_policy: str = "box"
+        self, image: NDArray[np.uint8], boxes: Floats | Sequence[Floats], *, crop_policy: str = "box"
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Parameters (F, 62) and rois (F, 4) for boxes, or for landmarks with ``crop_policy="landmark"``."""
 

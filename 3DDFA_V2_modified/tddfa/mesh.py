@@ -13,7 +13,7 @@ from .arrays import Floats, Integers
 __all__ = ["cross_2d", "signed_volume", "summed_normals", "triangle_normals"]
 
 
-def cross_2d(first: NDArray, second: NDArray) -> Floats:
+def cross_2d(first: Floats, second: Floats) -> Floats:
     """Cross product (...,) of vectors (..., 2) in the plane: twice the signed area of the triangle between them."""
     return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 

@@ -75,9 +75,9 @@ class _Job:
 
 def make_targets(
     pictures: Sequence[Path],
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     *,
-    root: str | os.PathLike,
+    root: str | os.PathLike[str],
     read: Reader,
     choice: FitterChoice | None = None,
     workers: int = 1,
@@ -183,7 +183,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     return True
 
 
-def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict) -> bool:
+def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict[str, str]) -> bool:
     """Whether the target is whole, and was made of this very picture, with these settings, and with this crop."""
     try:
         volume, _, meta = load_volume(target)

@@ -21,6 +21,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,9 @@ SMALLEST = 1024
 """Bytes from which an entry is compressed at all."""
 
 
-def save_volume(path: str | os.PathLike, volume: Volume, *, offset: float, meta: dict | None = None) -> Path:
+def save_volume(
+    path: str | os.PathLike[str], volume: Volume, *, offset: float, meta: dict[str, Any] | None = None
+) -> Path:
     """Writes a volume file, whole or not at all.
 
     Args:
@@ -81,7 +84,7 @@ def save_volume(path: str | os.PathLike, volume: Volume, *, offset: float, meta:
     return write_bytes(path, data, what="the volume file ")
 
 
-def load_volume(path: str | os.PathLike) -> tuple[Volume, float, dict]:
+def load_volume(path: str | os.PathLike[str]) -> tuple[Volume, float, dict[str, Any]]:
     """Reads a volume file: ``(volume, offset, meta)`` exactly as they were saved.
 
     Raises:
@@ -122,7 +125,7 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, float, dict]:
         raise _foreign(path, f"meta that is no JSON ({error})") from None
 
 
-def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> Volume:
+def read_vrn_npy(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> Volume:
     """Reads the original project's target: a ``.npy`` array indexed [x, y, z].
 
     Returns:
@@ -146,7 +149,7 @@ def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUM
     return np.ascontiguousarray(volume.transpose(2, 1, 0))
 
 
-def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> NDArray[np.uint8]:
+def read_vrn_raw(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> NDArray[np.uint8]:
     """Reads VRN's raw dump: one unsigned byte a voxel, [z, y, x], no header; 255 stands for probability 1.
 
     Returns:
