@@ -118,3 +118,9 @@ def test_names_of_results_keep_an_ending_only_where_two_pictures_need_it(tmp_pat
     paths = [tmp_path / name for name in ("a.jpg", "A.png", "a.JPG", "b.jpg", "in/a.jpg", "in/b.tar.png")]
     assert result_names(paths, root=tmp_path) == ["a_jpg", "A_png", "a_jpg_jpg", "b", "in/a", "in/b.tar"]
     assert result_names([Path("x/a.jpg"), Path("y/a.jpg")]) == ["a_jpg", "a_jpg_jpg"]
+
+
+def test_the_readme_names_every_module():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    modules = {module.name for module in pkgutil.iter_modules(tddfa.__path__)}
+    assert {name for name in modules if f"`{name}`" not in text} == set()
