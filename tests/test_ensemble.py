@@ -18,7 +18,7 @@ class Columns(torch.nn.Module):
 
 
 def test_half_a_column_is_two_pixels_or_three():
-    assert half_column(VRN(VRNConfig(features=8, stem=4)), 192) == 2
+    assert half_column(VRN(VRNConfig(features=8, stem=4, resize=None)), 192) == 2
     assert half_column(VRN(VRNConfig(features=8, stem=4, resize=128)), 192) == 3
 
 
