@@ -53,8 +53,11 @@ def test_a_good_crop_has_the_right_scale_and_middle(points, good):
     assert figures["cropped_of_found"] == figures["cropped"]
 
 
-def test_a_picture_shows_its_shape_only():
-    assert repr(picture(required=(True, False))) == "LabelledPicture((300, 400, 3), 2 faces, 1 required)"
+def test_a_picture_shows_shapes_only():
+    assert repr(picture(required=(True, False))) == (
+        "LabelledPicture(image=uint8 (300, 400, 3), faces=float64 (2, 68, 2), required=bool (2,), yaws=float64 (2,), "
+        "complete=True)"
+    )
 
 
 def test_missed_and_false_faces_are_counted():

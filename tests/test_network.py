@@ -126,7 +126,10 @@ def test_small_pictures_are_resized_and_the_volume_is_not():
 
 def test_maps_show_their_shapes_only():
     maps = FAN(FANConfig(stem=8, features=8, depth=2, points=1)).eval()(torch.rand(2, 3, 64, 64))
-    assert repr(maps) == "LandmarkMaps(points (2, 1, 3), heatmaps (2, 1, 16, 16))"
+    assert repr(maps) == (
+        "LandmarkMaps(points=torch.float32 (2, 1, 3), heatmaps=torch.float32 (2, 1, 16, 16), "
+        "logits=torch.float32 (2, 1, 16, 16))"
+    )
 
 
 def test_fan_decodes_a_peak_to_sub_pixel_position():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tddfa.boxes import box_sizes
 from tddfa.faceboxes import FaceBoxesNet, decode, prior_boxes
 from vrnlib.crop import transform_points
-from vrnlib.landmarks.alignment import box_sizes
 from vrnlib.landmarks.ibug import face_box
 from vrnlib.training.composites import MOST, Composites, covered, place, shared_areas
 from vrnlib.training.cutouts import CANVAS, Cutouts, paste
@@ -56,7 +56,7 @@ def test_a_pasted_face_lies_in_its_box(cutouts):
     for side in (40.0, 150.0):
         matrix = place(points, side, SIZE, np.zeros((0, 4)), np.random.default_rng(2))
         box = face_box(transform_points(points, matrix))
-        assert box_sizes(box[None])[0] == pytest.approx(side, rel=1e-3)
+        assert box_sizes(box) == pytest.approx(side, rel=1e-3)
         black, white = np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE, 3), 255, np.uint8)
         alphas = [paste(picture, image, matrix, light=0.8, fade=True) for picture in (black, white)]
         assert np.array_equal(*alphas)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tddfa.describe import short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkConfig:
@@ -270,8 +272,7 @@ class LandmarkMaps:
     heatmaps: Tensor
     logits: Tensor
 
-    def __repr__(self) -> str:
-        return f"LandmarkMaps(points {tuple(self.points.shape)}, heatmaps {tuple(self.heatmaps.shape)})"
+    __repr__ = short_repr
 
     @property
     def scores(self) -> Tensor:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tddfa.arrays import Floats
+
 YAW_EDGES = (0.0, 30.0, 60.0, 90.0)
 """Degrees. As in the benchmark, what lies beyond 90 counts as 60-90."""
 
@@ -70,7 +72,7 @@ def by_yaw(errors: ArrayLike, yaws: Sequence[float | None]) -> dict[str, Any]:
     return report
 
 
-def yaw_of(parameters: NDArray[np.floating]) -> float:
+def yaw_of(parameters: Floats) -> float:
     """Degrees between the face's looking direction and the camera, in the horizontal plane.
 
     Args:

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from tddfa.arrays import Floats
+from tddfa.boxes import box_around, box_middles, box_sizes
 from vrnlib.crop import FACE_SIZE
 from vrnlib.evaluation.bins import YAW_EDGES, bins
 from vrnlib.evaluation.pictures import SMALLEST, LabelledPicture
 from vrnlib.landmarks import Landmarks
-from vrnlib.landmarks.alignment import box_sizes, head_tilts, points_boxes
+from vrnlib.landmarks.alignment import head_tilts
 from vrnlib.metrics import landmark_error_percent
 
 SCALE_WITHIN, MIDDLE_WITHIN = 0.1, 6.0
@@ -78,7 +80,7 @@ def evaluate_crops(
         false += len(taken) - len(set(taken) - {None})
         for row in np.flatnonzero(picture.required):
             truth = picture.faces[row]
-            sizes.append(box_sizes(points_boxes(truth[None]))[0])
+            sizes.append(float(box_sizes(box_around(truth))))
             yaws.append(picture.yaws[row])
             tilts.append(abs(head_tilts(truth[None])[0]))
             candidates = [compare(face.points, truth) for face, of in zip(found, taken, strict=True) if of == row]
@@ -119,7 +121,7 @@ def _summary(error: NDArray[np.float64], good: NDArray[np.bool_]) -> dict[str, A
     }
 
 
-def nearest_face(points: NDArray[np.floating], faces: NDArray[np.floating]) -> int | None:
+def nearest_face(points: Floats, faces: Floats) -> int | None:
     """The row of the face whose middle is nearest to that of the points, when it is near enough: half its size.
 
     Args:
@@ -127,21 +129,16 @@ def nearest_face(points: NDArray[np.floating], faces: NDArray[np.floating]) -> i
     """
     if not len(faces):
         return None
-    boxes = points_boxes(faces)
-    away = np.linalg.norm(middles(boxes) - middles(points_boxes(points[None])), axis=1)
+    boxes = box_around(faces)
+    away = np.linalg.norm(box_middles(boxes) - box_middles(box_around(points)), axis=1)
     row = int(np.argmin(away))
     return row if away[row] < box_sizes(boxes)[row] / 2 else None
 
 
-def compare(points: NDArray[np.floating], truth: NDArray[np.floating]) -> Match:
+def compare(points: Floats, truth: Floats) -> Match:
     """How found points (68, 2|3) compare with the true ones (68, 2) in the same pixels."""
-    box, true_box = points_boxes(points[None]), points_boxes(truth[None])
-    size = box_sizes(true_box)[0]
-    away = np.linalg.norm(middles(box) - middles(true_box)) * FACE_SIZE / size
+    box, true_box = box_around(points), box_around(truth)
+    size = float(box_sizes(true_box))
+    away = np.linalg.norm(box_middles(box) - box_middles(true_box)) * FACE_SIZE / size
     error = landmark_error_percent(points[:, :2], truth)
-    return Match(error=error, scale=float(size / max(box_sizes(box)[0], 1e-9)), away=float(away))
-
-
-def middles(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The middles (N, 2) of boxes (N, 4)."""
-    return (boxes[:, :2] + boxes[:, 2:]) / 2
+    return Match(error=error, scale=size / max(float(box_sizes(box)), 1e-9), away=float(away))

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from tddfa.arrays import Floats
+from tddfa.boxes import box_around, box_middles
 from tddfa.datasets import CROP_SIDE, LabelledFace
 from vrnlib.evaluation.bins import by_yaw
 from vrnlib.images import read_photo
 from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import align, look_closer, points_boxes
+from vrnlib.landmarks.alignment import align, look_closer
 from vrnlib.landmarks.detectors import detect
 from vrnlib.metrics import landmark_error_percent
 
 DETECTORS = ("tddfa", "open", "fan")
 """What `predictor` knows."""
 
-Predictor = Callable[[NDArray[np.uint8], LabelledFace], "NDArray[np.floating] | None"]
+Predictor = Callable[[NDArray[np.uint8], LabelledFace], "Floats | None"]
 """From an image and its face to (68, 2|3) points in pixels of the image; None when no face is found."""
 
 
@@ -84,7 +86,7 @@ def predictor(detector: str, *, weights: str | None = None, model: str | None = 
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {detector!r}.")
 
 
-def _by_regressor(regressor: Any, image: NDArray[np.uint8], face: LabelledFace) -> NDArray[np.floating]:
+def _by_regressor(regressor: Any, image: NDArray[np.uint8], face: LabelledFace) -> Floats:
     """3DDFA's points. A shipped crop is the network's whole input; in a photo the truth says where to look."""
     where = face.truth_in_image
     if face.whole:
@@ -93,20 +95,19 @@ def _by_regressor(regressor: Any, image: NDArray[np.uint8], face: LabelledFace) 
     return regressor.reconstruct(parameters, rois, dense=False)[0]
 
 
-def _by_fan(fan: Any, image: NDArray[np.uint8], face: LabelledFace) -> NDArray[np.floating]:
+def _by_fan(fan: Any, image: NDArray[np.uint8], face: LabelledFace) -> Floats:
     """Our FAN's points: its three looks, the first at the box of the truth."""
-    first, _ = align(image, points_boxes(face.truth_in_image[None]), fan)
+    first, _ = align(image, box_around(face.truth_in_image[None]), fan)
     return look_closer(image, first, fan)[0][0]
 
 
-def _nearest(image: NDArray[np.uint8], face: LabelledFace) -> NDArray[np.floating] | None:
+def _nearest(image: NDArray[np.uint8], face: LabelledFace) -> Floats | None:
     """The points of the package face-alignment whose middle is nearest to the truth's, when it lies in its box."""
-    truth = face.truth_in_image
-    low, high = truth.min(axis=0), truth.max(axis=0)
+    box = box_around(face.truth_in_image)
     found = [one.points[:, :2] for one in detect(image, detector="fan")]
-    middles = [(points.min(axis=0) + points.max(axis=0)) / 2 for points in found]
-    away = [float(np.linalg.norm(middle - (low + high) / 2)) for middle in middles]
-    if not away:
+    if not found:
         return None
-    nearest = int(np.argmin(away))
-    return found[nearest] if ((low < middles[nearest]) & (middles[nearest] < high)).all() else None
+    middles = box_middles(box_around(np.stack(found)))
+    nearest = int(np.argmin(np.linalg.norm(middles - box_middles(box), axis=1)))
+    inside = (box[:2] < middles[nearest]) & (middles[nearest] < box[2:])
+    return found[nearest] if inside.all() else None

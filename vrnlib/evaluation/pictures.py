@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tddfa.arrays import Floats
+from tddfa.boxes import box_around, box_sizes
 from tddfa.datasets import CROP_LIST, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
+from tddfa.describe import short_repr
 from vrnlib.crop import CROP_SIZE, FACE_SIZE
 from vrnlib.images import PHOTO_SUFFIXES, read_photo
 from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import box_sizes, points_boxes
 from vrnlib.landmarks.files import POINT_SUFFIXES, read_points
 from vrnlib.synthetic.faces import FaceRenderer
 from vrnlib.training.composites import Composites
@@ -56,13 +58,12 @@ class LabelledPicture:
     """
 
     image: NDArray[np.uint8]
-    faces: NDArray[np.floating]
+    faces: Floats
     required: NDArray[np.bool_]
-    yaws: NDArray[np.floating]
+    yaws: Floats
     complete: bool = True
 
-    def __repr__(self) -> str:
-        return f"LabelledPicture({self.image.shape}, {len(self.faces)} faces, {int(self.required.sum())} required)"
+    __repr__ = short_repr
 
 
 def portraits(count: int) -> Iterator[LabelledPicture]:
@@ -86,7 +87,7 @@ def composites(count: int, *, people: int = PEOPLE) -> Iterator[LabelledPicture]
         pictures = Composites(Cutouts(folder, seed=TEST_SEED, count=min(people, count)), seed=TEST_SEED)
         for index in range(count):
             image, faces, known = pictures.compose(np.random.default_rng([TEST_SEED, index]), index)
-            sizes = box_sizes(points_boxes(faces))
+            sizes = box_sizes(box_around(faces))
             yield LabelledPicture(
                 image=image,
                 faces=faces[..., :2],
@@ -169,7 +170,7 @@ def labelled_folder(root: Path) -> list[LabelledFace]:
         beside = [path.with_suffix(ending) for ending in POINT_SUFFIXES if path.with_suffix(ending).is_file()]
         if not beside:
             continue
-        points: NDArray[np.floating] | None
+        points: Floats | None
         yaw: float | None
         if beside[0].suffix == ".mat":
             labels = read_mat(beside[0])

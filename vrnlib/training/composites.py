@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from tddfa.arrays import Floats
+from tddfa.boxes import box_sizes
 from vrnlib.crop import transform_points
-from vrnlib.landmarks.alignment import box_sizes
 from vrnlib.landmarks.ibug import MIRRORED, face_box
 from vrnlib.synthetic.appearance import noise_tile
 from vrnlib.synthetic.backgrounds import background, damage
@@ -91,7 +92,7 @@ class Composites(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
             points = transform_points(points if np.linalg.det(matrix[:, :2]) > 0 else points[MIRRORED], matrix)
             box = face_box(points)
             if is_face and (inside := (shared_areas(box, frame[None]) / shared_areas(box, box[None]))[0]) > 0.2:
-                small = box_sizes(box[None])[0] < SMALLEST
+                small = box_sizes(box) < SMALLEST
                 faces, boxes = np.concatenate([faces, points[None]]), np.concatenate([boxes, box[None]])
                 known = np.append(known, np.int8(-1 if small or inside < 0.65 else 1))
         for _ in range(rng.integers(0, 3)):
@@ -114,9 +115,7 @@ def face_sizes(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return np.exp(rng.uniform(np.log(16), np.log(0.2 * size), rng.integers(5, 11)))
 
 
-def place(
-    points: NDArray[np.floating], side: float, size: int, boxes: NDArray[np.floating], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def place(points: Floats, side: float, size: int, boxes: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
     """Where to put a person into a picture, turned and maybe mirrored, away from other faces.
 
     Args:
@@ -132,7 +131,7 @@ def place(
     angle = rng.uniform(-45, 45) if rng.random() < 0.25 else np.clip(rng.normal(0, 12), -45, 45)
     linear = similarity_matrix(angle, mirrored=rng.choice([-1.0, 1.0]) < 0)[:, :2]
     box = face_box(points[:, :2] @ linear.T)
-    scale = side / box_sizes(box[None])[0]
+    scale = side / box_sizes(box)
     half = scale * (box[2:] - box[:2]) / 2
     loose = 0.8 if rng.random() < 0.15 else 0.1  # how far it may leave the picture, as a part of half its size
     low = np.minimum(half * (1 - loose), size / 2)
@@ -141,7 +140,7 @@ def place(
     return np.column_stack([scale * linear, middles[np.argmin(shared)] - scale * (box[:2] + box[2:]) / 2])
 
 
-def covered(alpha: Picture, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+def covered(alpha: Picture, boxes: Floats) -> NDArray[np.float64]:
     """The part of each box (F, 4) that a layer's alpha (size, size) hides: (F,) in 0..1."""
     shares = np.zeros(len(boxes))
     for row, (x0, y0, x1, y1) in enumerate(np.clip(boxes, 0, len(alpha)).astype(int)):
@@ -150,7 +149,7 @@ def covered(alpha: Picture, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
     return shares
 
 
-def shared_areas(box: NDArray[np.floating], boxes: NDArray[np.floating]) -> NDArray[np.floating]:
+def shared_areas(box: Floats, boxes: Floats) -> Floats:
     """The areas (F,), pixels squared, that a box (4,) shares with other boxes (F, 4).
 
     >>> shared_areas(np.array([0, 0, 4, 2]), np.array([[0, 0, 4, 2], [3, 0, 9, 9], [5, 5, 6, 6]])).tolist()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.synthetic.faces import FaceRenderer
 from vrnlib.training.data import Picture, stored_array
 
@@ -51,7 +52,7 @@ class Cutouts:
         return self.images[index], self.landmarks[index]
 
 
-def paste(picture: Picture, image: Picture, matrix: NDArray[np.floating], *, light: float, fade: bool) -> Picture:
+def paste(picture: Picture, image: Picture, matrix: Floats, *, light: float, fade: bool) -> Picture:
     """Draw a person into a picture, in place.
 
     Args:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 
@@ -89,7 +90,7 @@ class RenderedFaces:
         self.landmarks[index] = sample.landmarks - offset
         self.ready[index] = 1
 
-    def crop(self, index: int, matrix: NDArray[np.floating], *, size: int = CROP_SIZE) -> Picture:
+    def crop(self, index: int, matrix: Floats, *, size: int = CROP_SIZE) -> Picture:
         """Pair ``index``'s image (size, size, 3), moved by a (2, 3) matrix from crop pixels to pixels of the result."""
         inset = (CANVAS - CROP_SIZE) / 2
         matrix = matrix.copy()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.synthetic.backgrounds import background, smooth_noise
 from vrnlib.training.cutouts import CANVAS, blend
 from vrnlib.training.data import Picture
 
 
-def without_face(image: Picture, points: NDArray[np.floating], rng: np.random.Generator) -> Picture:
+def without_face(image: Picture, points: Floats, rng: np.random.Generator) -> Picture:
     """A person whose face is gone: the body alone, the head with its features painted over, or one patch of it.
 
     Args:

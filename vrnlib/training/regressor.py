@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from tddfa.arrays import Floats
 from tddfa.backbones import MobileNetV1
+from tddfa.boxes import Roi, roi_from_box, roi_from_landmarks
 from tddfa.checkpoints import fill, read_checkpoint
-from tddfa.geometry import NETWORK_SIZE, fit_pose, roi_from_box, roi_from_landmarks
+from tddfa.contract import CROP_MIDDLE, NETWORK_SIZE
+from tddfa.geometry import fit_pose
 from tddfa.morphable import MorphableModel
-from vrnlib.crop import CROP_SIZE, transform_points
+from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import MIRRORED, face_box
 from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
 from vrnlib.training.batches import bgr_input, landmark_error_percents
@@ -34,9 +37,6 @@ from vrnlib.weight_files import half_tensors, save_tensors
 
 MOUTH_INSIDE = 3
 """The open model's region label of what no picture shows."""
-
-Roi = tuple[float, float, float, float]
-"""Left, top, right, bottom of the square that the network sees, image pixels."""
 
 
 def training_vertices(model: MorphableModel, *, step: int = 26) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -61,7 +61,7 @@ def training_vertices(model: MorphableModel, *, step: int = 26) -> tuple[NDArray
     return np.concatenate([rows, right, partner[right]]), mirrored
 
 
-def roi_from_image(points: NDArray[np.floating], roi: Roi, *, size: int = NETWORK_SIZE) -> NDArray[np.float64]:
+def roi_from_image(points: Floats, roi: Roi, *, size: int = NETWORK_SIZE) -> NDArray[np.float64]:
     """Points (N, 3) in image pixels (y down) in the network's frame (y up): the inverse of `image_from_roi`."""
     left, top, right, bottom = roi
     scale = np.array([(right - left) / size, (bottom - top) / size, (right - left + bottom - top) / 2 / size])
@@ -117,7 +117,7 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
         matrix, mirror = np.eye(2, 3), False
         if self.augment:
             angle, mirror = np.clip(rng.normal(0, 16), -45, 45), rng.random() < 0.5
-            middle = np.full(2, (CROP_SIZE - 1) / 2)
+            middle = np.full(2, CROP_MIDDLE)
             matrix = similarity_matrix(angle, mirrored=mirror, source=middle, target=middle)
         points = transform_points(points, matrix).astype(np.float64)
         if mirror:
@@ -126,7 +126,7 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
         return matrix, roi, roi_from_image(points, roi)
 
 
-def random_roi(landmarks: NDArray[np.floating], rng: np.random.Generator) -> Roi:
+def random_roi(landmarks: Floats, rng: np.random.Generator) -> Roi:
     """A roi as wrong as a detector or a tracker makes it: size and place, seldom much."""
     tracked = rng.random() < 0.3
     loose = 0.5 if tracked else 2.0 if rng.random() < 0.1 else 1.0
@@ -150,8 +150,8 @@ class VertexDecoder:
         self,
         model: MorphableModel,
         rows: NDArray[np.int64],
-        mean: NDArray[np.floating] | Tensor,
-        std: NDArray[np.floating] | Tensor,
+        mean: Floats | Tensor,
+        std: Floats | Tensor,
     ) -> None:
         coordinates = (3 * rows[:, None] + np.arange(3)).ravel()
         self.neutral = torch.from_numpy(model.u[coordinates, 0])
@@ -226,6 +226,7 @@ def regressor_task(
         ValueError: ``init`` holds something else.
     """
     model = train.faces.model
+    network: nn.Module
     if init is None:
         network = MobileNetV1(width=0.5)
         decoder = VertexDecoder(model, train.rows, *parameter_statistics(train))
