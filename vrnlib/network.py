@@ -54,12 +54,8 @@ class VRNConfig(TrunkConfig):
     Attributes:
         slices: depth of the volume, in slices.
         resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
-            a third of the work, for a volume whose columns are known every 6 pixels instead of every 4. Between
-            columns that far apart the volume is interpolated bicubically: the paper's bilinear way cuts convex
-            shapes off.
-
-    >>> VRNConfig.open().resize, VRNConfig.reference().resize, VRNConfig.reference().stride
-    (128, None, 64)
+            a third of the work, for columns of the volume every 6 pixels instead of every 4. Between columns that far
+            apart it is interpolated bicubically: the paper's bilinear way cuts convex shapes off.
     """
 
     slices: int = 200
@@ -210,11 +206,7 @@ def check_input(image: Tensor, stride: int) -> None:
 
 
 class VRN(nn.Module):
-    """Volumetric regression network (unguided): a face crop in, occupancy of a volume out.
-
-    Args:
-        config: default `VRNConfig.open`.
-    """
+    """Volumetric regression network (unguided): a face crop in, occupancy of a volume out."""
 
     def __init__(self, config: VRNConfig | None = None) -> None:
         super().__init__()
@@ -230,11 +222,7 @@ class VRN(nn.Module):
             image: (B, 3, H, W) RGB in [0, 1], taken as it is; `forward` is what resizes it.
 
         Returns:
-            (B, slices, H/4, W/4). Cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5), where
-            ``voxelize(..., step=4)`` samples.
-
-        Raises:
-            ValueError: H or W is no multiple of the network's stride.
+            (B, slices, H/4, W/4). Cell (i, j) lies at pixel (4i + 1.5, 4j + 1.5), where ``voxelize(step=4)`` samples.
         """
         check_input(image, self.config.stride)
         return self.head(self.trunk(image))
@@ -243,13 +231,13 @@ class VRN(nn.Module):
         """Logits of every voxel. The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
 
         Args:
-            image: (B, 3, H, W) RGB in [0, 1], for the weights of this package a crop of 192 × 192.
+            image: (B, 3, H, W) RGB in [0, 1], for the open weights a crop of 192 × 192.
 
         Returns:
             (B, slices, H, W), indexed [z, y, x], z towards the camera.
 
         Raises:
-            ValueError: H or W is no multiple of the network's stride, where nothing is resized.
+            ValueError: where nothing is resized: H or W is no multiple of the network's stride.
         """
         size, between = list(image.shape[2:]), "bilinear"
         if self.config.resize is not None:
@@ -284,9 +272,6 @@ class FAN(nn.Module):
     """Face-alignment network: a face in, one heat map and one depth map per landmark out.
 
     Points are decoded by the heat map's expectation (soft-argmax), so they are sub-pixel and differentiable.
-
-    Args:
-        config: default `FANConfig.open`.
     """
 
     def __init__(self, config: FANConfig | None = None) -> None:
@@ -299,11 +284,7 @@ class FAN(nn.Module):
         )
 
     def forward(self, image: Tensor) -> LandmarkMaps:
-        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps`, points in pixels of this input.
-
-        Raises:
-            ValueError: H or W is no multiple of the network's stride.
-        """
+        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps` in its pixels; sides are multiples of the stride."""
         check_input(image, self.config.stride)
         logits, depth = self.head(self.trunk(image)).chunk(2, dim=1)
         _, _, rows, columns = logits.shape
@@ -315,9 +296,5 @@ class FAN(nn.Module):
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers a network learns; running means and variances do not count.
-
-    >>> count_parameters(nn.Conv2d(3, 64, 7))
-    9472
-    """
+    """How many numbers a network learns; running means and variances do not count."""
     return sum(parameter.numel() for parameter in network.parameters())

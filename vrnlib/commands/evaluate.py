@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def evaluate_volumes(args: argparse.Namespace) -> dict[str, Any]:
+    """The report of ``vrn evaluate volumes``."""
     from vrnlib.network import VRN
     from vrnlib.reconstruct import open_networks
     from vrnlib.weight_files import load_network
@@ -63,6 +64,7 @@ def evaluate_volumes(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate_landmarks(args: argparse.Namespace) -> dict[str, Any]:
+    """The report of ``vrn evaluate landmarks``."""
     root = _folder(args.root)
     predict = landmarks.predictor(args.detector, weights=args.weights, model=args.bfm, onnx=args.onnx)
     report = {"dataset": args.dataset, "detector": args.detector, "weights": args.weights}
@@ -72,6 +74,7 @@ def evaluate_landmarks(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate_crops(args: argparse.Namespace) -> dict[str, Any]:
+    """The report of ``vrn evaluate crops``."""
     from vrnlib.landmarks.detectors import detect, prepare
 
     if (args.dataset in pictures.DATA_SETS) != (args.root is not None):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from vrnlib.crop import CROP_SIZE
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
@@ -71,6 +71,7 @@ def rendered_faces(args: argparse.Namespace) -> tuple[RenderedFaces, RenderedFac
 
 
 def train_vrn(args: argparse.Namespace, notes: dict[str, Any]) -> Task[VRN]:
+    """Crops and solids. Raises ValueError for a size that is no crop's."""
     size = args.size or CROP_SIZE
     if size not in (128, CROP_SIZE):
         raise ValueError(f"Expected --size 128 or 192 for VRN, got {size}.")
@@ -97,6 +98,7 @@ def start_vrn(args: argparse.Namespace, size: int) -> VRN:
 
 
 def train_fan(args: argparse.Namespace, notes: dict[str, Any]) -> Task[FAN]:
+    """Faces and their 68 landmarks."""
     train, held_out = rendered_faces(args)
     config = FANConfig.open()
     if args.features is not None:
@@ -110,7 +112,8 @@ def train_fan(args: argparse.Namespace, notes: dict[str, Any]) -> Task[FAN]:
     )
 
 
-def train_tddfa(args: argparse.Namespace, notes: dict[str, Any]) -> Task:
+def train_tddfa(args: argparse.Namespace, notes: dict[str, Any]) -> Task[nn.Module]:
+    """Faces and their vertices, for 3DDFA_V2's regressor."""
     from vrnlib.training.regressor import VertexPairs, regressor_task
 
     train, held_out = rendered_faces(args)
@@ -123,7 +126,8 @@ def train_tddfa(args: argparse.Namespace, notes: dict[str, Any]) -> Task:
     )
 
 
-def train_faceboxes(args: argparse.Namespace, notes: dict[str, Any]) -> Task:
+def train_faceboxes(args: argparse.Namespace, notes: dict[str, Any]) -> Task[nn.Module]:
+    """Pictures of several people and the boxes of their faces."""
     from vrnlib.training.composites import Composites
     from vrnlib.training.cutouts import Cutouts
     from vrnlib.training.detector import detector_task
