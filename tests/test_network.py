@@ -1,7 +1,7 @@
 """VRN and FAN: the released network's size and output, the Residual by hand, weights files that cannot lie."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,14 +9,26 @@ import torch
 from torch import nn
 
 from vrnlib.network import FAN, VRN, FANConfig, Hourglass, Residual, VRNConfig, count_parameters
-from vrnlib.weight_files import half_tensors, load_network, read_header, save_network, save_tensors
+from vrnlib.weight_files import WEIGHTS, half_tensors, load_network, read_header, save_network, save_tensors
 
-SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2)
+SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2, resize=None)
 
 
 @pytest.fixture(scope="module")
 def released() -> VRN:
     return VRN(VRNConfig.reference()).eval()
+
+
+@pytest.mark.parametrize(("name", "config"), [("vrn_open", VRNConfig), ("fan_open", FANConfig)])
+def test_defaults_and_presets_are_those_of_the_committed_weights(name, config):
+    assert asdict(config()) == asdict(config.open()) == read_header(name)["config"]
+    network = load_network(name)
+    assert network.config == config() and f"{count_parameters(network):,} parameters" in card(name)
+    assert f"{count_parameters(network):,} parameters" in config.open.__doc__
+
+
+def card(name: str) -> str:
+    return (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def fill_by_formula(network: nn.Module) -> None:
@@ -105,6 +117,21 @@ def test_unknown_nesting_is_a_sentence():
         VRN(VRNConfig(nesting="both"))
 
 
+def test_small_pictures_are_resized_and_the_volume_is_not():
+    network = VRN(replace(SMALL, resize=32)).eval()
+    seen = []
+    network.trunk.register_forward_hook(lambda _, images, __: seen.append(images[0].shape))
+    assert network(torch.rand(1, 3, 64, 64)).shape == (1, 200, 64, 64) and seen == [(1, 3, 32, 32)]
+
+
+def test_maps_show_their_shapes_only():
+    maps = FAN(FANConfig(stem=8, features=8, depth=2, points=1)).eval()(torch.rand(2, 3, 64, 64))
+    assert repr(maps) == (
+        "LandmarkMaps(points=torch.float32 (2, 1, 3), heatmaps=torch.float32 (2, 1, 16, 16), "
+        "logits=torch.float32 (2, 1, 16, 16))"
+    )
+
+
 def test_fan_decodes_a_peak_to_sub_pixel_position():
     network = FAN(FANConfig(stem=8, features=8, depth=2, points=1, size=64)).eval()
     logits = torch.full((1, 2, 16, 16), -20.0)
@@ -140,6 +167,8 @@ def test_weights_file_round_trip(tmp_path):
     network = VRN(SMALL).eval()
     save_network(tmp_path / "a.safetensors", network, notes={"seed": 3})
     again = load_network(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="Expected the weights of a FAN, .* holds a VRN"):
+        load_network(tmp_path / "a.safetensors", FAN)
     assert again.config == SMALL and read_header(tmp_path / "a.safetensors")["notes"] == {"seed": 3}
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():

@@ -16,23 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tddfa.describe import short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
-class VRNConfig:
-    """The shape of a VRN.
+class TrunkConfig:
+    """The shape of what VRN and FAN have in common.
 
-    stem: channels after the first 7×7 convolution.
-    features: channels of the hourglasses' feature map, a quarter of the crop's size.
-    hourglasses: how many hourglasses follow each other.
-    depth: how many times an hourglass halves its feature map.
-    residuals: Residual modules per step of an hourglass.
-    nesting: where the inner hourglass sits. "pooled": on the pooled branch, as in the hourglass paper's figure.
-        "skip": on the full-resolution branch, as in the network that VRN's authors released; the same
-        parameters, 2.6 times the work.
-    slices: depth of the volume, in slices.
-    resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
-        a third of the work, for a volume whose columns are known every 6 pixels instead of every 4. Between columns
-        that far apart the volume is interpolated bicubically: the paper's bilinear way cuts convex shapes off.
+    Attributes:
+        stem: channels after the first 7×7 convolution.
+        features: channels of the hourglasses' feature map, a quarter of the picture's size.
+        hourglasses: how many hourglasses follow each other.
+        depth: how many times an hourglass halves its feature map.
+        residuals: Residual modules per step of an hourglass.
+        nesting: where the inner hourglass sits. "pooled": on the pooled branch, as in the hourglass paper's figure.
+            "skip": on the full-resolution branch, as in the network that VRN's authors released; the same
+            parameters, 2.6 times the work.
     """
 
     stem: int = 24
@@ -41,38 +40,56 @@ class VRNConfig:
     depth: int = 4
     residuals: int = 1
     nesting: str = "pooled"
-    slices: int = 200
-    resize: int | None = None
-
-    @classmethod
-    def reference(cls) -> VRNConfig:
-        """The released VRN unguided: 19,184,968 parameters."""
-        return cls(stem=64, features=256, residuals=3, nesting="skip")
 
     @property
     def stride(self) -> int:
-        """The crop's side must be a multiple of this: two halvings in the stem, ``depth`` in an hourglass."""
+        """The picture's sides must be multiples of this: two halvings in the stem, ``depth`` in an hourglass."""
         return 4 * 2**self.depth
 
 
 @dataclass(frozen=True, kw_only=True)
-class FANConfig:
-    """The shape of a face-alignment network; fields as in `VRNConfig`.
+class VRNConfig(TrunkConfig):
+    """The shape of a VRN; the defaults are those of the open weights.
 
-    points: how many landmarks; each has a heat map and a depth map at a quarter of the input's size.
-    size: side of the square input that the weights were trained for, in pixels.
+    Attributes:
+        slices: depth of the volume, in slices.
+        resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
+            a third of the work, for columns of the volume every 6 pixels instead of every 4. Between columns that far
+            apart it is interpolated bicubically: the paper's bilinear way cuts convex shapes off.
     """
 
-    stem: int = 24
+    slices: int = 200
+    resize: int | None = 128
+
+    @classmethod
+    def open(cls) -> VRNConfig:
+        """The VRN of this repository's weights, "vrn_open": 810,928 parameters."""
+        return cls()
+
+    @classmethod
+    def reference(cls) -> VRNConfig:
+        """The released VRN unguided: 19,184,968 parameters."""
+        return cls(stem=64, features=256, residuals=3, nesting="skip", resize=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FANConfig(TrunkConfig):
+    """The shape of a face-alignment network; the defaults are those of the open weights.
+
+    Attributes:
+        points: how many landmarks; each has a heat map and a depth map at a quarter of the input's size.
+        size: side of the square input that the weights were trained for, in pixels.
+    """
+
     features: int = 64
     hourglasses: int = 1
-    depth: int = 4
-    residuals: int = 1
-    nesting: str = "pooled"
     points: int = 68
     size: int = 128
 
-    stride = VRNConfig.stride
+    @classmethod
+    def open(cls) -> FANConfig:
+        """The FAN of this repository's weights, "fan_open": 293,544 parameters."""
+        return cls()
 
 
 class Residual(nn.Module):
@@ -102,14 +119,24 @@ class Residual(nn.Module):
 
 
 def residuals(count: int, features: int) -> nn.Sequential:
+    """``count`` Residuals, one after the other, that keep the number of channels."""
     return nn.Sequential(*[Residual(features, features) for _ in range(count)])
 
 
 class Hourglass(nn.Module):
     """One level of an hourglass with the smaller hourglass inside it; (B, C, H, W) → (B, C, H, W).
 
-    skip: residuals at full resolution. low: max-pool, residuals before and after, nearest-neighbour ×2.
-    Their sum goes through one more Residual. ``nesting`` says on which of both branches the inner level is.
+    The skip branch has residuals at full resolution; the pooled one max-pool, residuals before and after, and
+    nearest-neighbour ×2. Their sum goes through one more Residual.
+
+    Args:
+        depth: levels, this one and those inside it; H and W are multiples of 2**depth.
+        features: channels C.
+        count: residuals per step.
+        nesting: on which of both branches the inner level is, "pooled" or "skip"; see `TrunkConfig`.
+
+    Raises:
+        ValueError: another nesting.
     """
 
     def __init__(self, depth: int, features: int, count: int, nesting: str) -> None:
@@ -137,13 +164,14 @@ class Hourglass(nn.Module):
 
 
 def convolution_1x1(inputs: int, outputs: int) -> nn.Sequential:
+    """1×1 convolution, BN, ReLU."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class Trunk(nn.Module):
     """The part that VRN and FAN share: stem and stacked hourglasses; (B, 3, H, W) → (B, features, H/4, W/4)."""
 
-    def __init__(self, config: VRNConfig | FANConfig) -> None:
+    def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
         half, full = config.features // 2, config.features
         self.stem = nn.Sequential(
@@ -157,7 +185,7 @@ class Trunk(nn.Module):
         )
         self.hourglasses = nn.ModuleList()
         for _ in range(config.hourglasses):
-            stage = [Hourglass(config.depth, full, config.residuals, config.nesting)]
+            stage: list[nn.Module] = [Hourglass(config.depth, full, config.residuals, config.nesting)]
             stage += [convolution_1x1(full, full), convolution_1x1(full, full)]
             self.hourglasses.append(nn.Sequential(*stage))
 
@@ -169,6 +197,7 @@ class Trunk(nn.Module):
 
 
 def check_input(image: Tensor, stride: int) -> None:
+    """Raises ValueError, one sentence, for images that are not (B, 3, H, W) with multiples of the stride."""
     if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % stride or image.shape[3] % stride:
         raise ValueError(
             f"expected images of shape (B, 3, H, W) with H and W multiples of {stride}, got {tuple(image.shape)}; "
@@ -181,45 +210,57 @@ class VRN(nn.Module):
 
     def __init__(self, config: VRNConfig | None = None) -> None:
         super().__init__()
-        self.config = config or VRNConfig()
+        self.config = config or VRNConfig.open()
         self.trunk = Trunk(self.config)
         features = self.config.features
         self.head = nn.Sequential(convolution_1x1(features, features), nn.Conv2d(features, self.config.slices, 1))
 
     def lattice_logits(self, image: Tensor) -> Tensor:
-        """Logits on the feature map's own lattice, before upsampling; (B, 3, H, W) → (B, slices, H/4, W/4).
+        """Logits on the feature map's own lattice, before upsampling.
 
-        Cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5), where ``voxelize(..., step=4)`` samples.
-        The image is taken as it is; `forward` is what resizes it.
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], taken as it is; `forward` is what resizes it.
+
+        Returns:
+            (B, slices, H/4, W/4). Cell (i, j) lies at pixel (4i + 1.5, 4j + 1.5), where ``voxelize(step=4)`` samples.
         """
         check_input(image, self.config.stride)
         return self.head(self.trunk(image))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of every voxel, [z, y, x], z towards the camera; (B, 3, 192, 192) → (B, 200, 192, 192).
+        """Logits of every voxel. The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
 
-        The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
-        Raises ValueError when H or W is no multiple of the network's stride.
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], for the open weights a crop of 192 × 192.
+
+        Returns:
+            (B, slices, H, W), indexed [z, y, x], z towards the camera.
+
+        Raises:
+            ValueError: where nothing is resized: H or W is no multiple of the network's stride.
         """
-        size, between = image.shape[2:], "bilinear"
+        size, between = list(image.shape[2:]), "bilinear"
         if self.config.resize is not None:
             side, between = (self.config.resize, self.config.resize), "bicubic"
             image = F.interpolate(image, size=side, mode="bilinear", align_corners=False, antialias=True)
         return F.interpolate(self.lattice_logits(image), size=size, mode=between, align_corners=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # tensors have no plain ==
 class LandmarkMaps:
     """What a FAN says about an image: B faces, P points, maps of h × w cells.
 
-    points: (B, P, 3) input pixels, z towards the camera with 0 at the face's mean depth.
-    heatmaps: (B, P, h, w) probabilities, each map sums to 1.
-    logits: (B, P, h, w) before the softmax.
+    Attributes:
+        points: (B, P, 3) input pixels, z towards the camera with 0 at the face's mean depth.
+        heatmaps: (B, P, h, w) probabilities, each map sums to 1.
+        logits: (B, P, h, w) before the softmax.
     """
 
     points: Tensor
     heatmaps: Tensor
     logits: Tensor
+
+    __repr__ = short_repr
 
     @property
     def scores(self) -> Tensor:
@@ -235,7 +276,7 @@ class FAN(nn.Module):
 
     def __init__(self, config: FANConfig | None = None) -> None:
         super().__init__()
-        self.config = config or FANConfig()
+        self.config = config or FANConfig.open()
         self.trunk = Trunk(self.config)
         features = self.config.features
         self.head = nn.Sequential(
@@ -243,7 +284,7 @@ class FAN(nn.Module):
         )
 
     def forward(self, image: Tensor) -> LandmarkMaps:
-        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps`, points in pixels of this input."""
+        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps` in its pixels; sides are multiples of the stride."""
         check_input(image, self.config.stride)
         logits, depth = self.head(self.trunk(image)).chunk(2, dim=1)
         _, _, rows, columns = logits.shape
@@ -251,8 +292,9 @@ class FAN(nn.Module):
         x = (heatmaps.sum(2) * (torch.arange(columns, device=image.device) * 4 + 1.5)).sum(2)
         y = (heatmaps.sum(3) * (torch.arange(rows, device=image.device) * 4 + 1.5)).sum(2)
         z = (heatmaps * depth).flatten(2).sum(2) * columns
-        return LandmarkMaps(torch.stack([x, y, z], dim=2), heatmaps, logits)
+        return LandmarkMaps(points=torch.stack([x, y, z], dim=2), heatmaps=heatmaps, logits=logits)
 
 
 def count_parameters(network: nn.Module) -> int:
+    """How many numbers a network learns; running means and variances do not count."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -45,7 +45,7 @@ from vrnlib.notebook import frontal_sample, picture
 
 # %%
 torch.manual_seed(0)
-small = VRN(VRNConfig()).eval()
+small = VRN(VRNConfig(resize=None)).eval()
 steps: list[str] = []
 for name, module in [("stem", small.trunk.stem), ("trunk", small.trunk), ("head", small.head), ("VRN", small)]:
     module.register_forward_hook(lambda _, x, y, name=name: steps.append(f"{name:6s} {tuple(y.shape)}"))
