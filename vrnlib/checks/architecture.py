@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vrnlib.checks import Exercise
-from vrnlib.network import Residual
+from vrnlib.hourglass import Residual
 
 
 def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
