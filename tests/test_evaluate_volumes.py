@@ -1,11 +1,15 @@
 """The IoU measure on rendered faces: a perfect network gets 1, a network that ignores the photo gets the baseline."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from vrnlib import cli
 from vrnlib.evaluation import volumes
-from vrnlib.evaluation.volumes import evaluate_iou, mean_volume, yaw_of
+from vrnlib.evaluation.bins import yaw_of
+from vrnlib.evaluation.volumes import evaluate_volumes, mean_volume
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 from vrnlib.training.data import TEST_SEED
 
@@ -33,7 +37,7 @@ def test_mean_volume_is_a_head_in_the_middle(guess):
 
 def test_a_network_that_ignores_the_photo_scores_the_baseline(guess, monkeypatch):
     monkeypatch.setattr(volumes, "mean_volume", lambda: guess)
-    result = evaluate_iou(Constant(guess), count=2, progress=False)
+    result = evaluate_volumes(Constant(guess), count=2, progress=False)
     assert result["iou"] == pytest.approx(result["mean_volume_iou"], abs=1e-6)
     assert 0.3 < result["iou"] < 0.9 and result["count"] == 2
 
@@ -41,7 +45,20 @@ def test_a_network_that_ignores_the_photo_scores_the_baseline(guess, monkeypatch
 def test_the_truth_scores_one(guess, monkeypatch):
     monkeypatch.setattr(volumes, "mean_volume", lambda: guess)
     sample = render_pair(TEST_SEED, 0, model=FaceRenderer())
-    assert evaluate_iou(Constant(sample.volume()), count=1, progress=False)["iou"] == 1.0
+    assert evaluate_volumes(Constant(sample.volume()), count=1, progress=False)["iou"] == 1.0
+
+
+def test_the_command_shows_a_crop_four_times_unless_told_otherwise(guess, monkeypatch, capsys):
+    monkeypatch.setattr(volumes, "mean_volume", lambda: guess)
+    reports = []
+    for arguments in (["volumes"], ["iou"], ["volumes", "--no-ensemble"]):
+        assert cli.main(["evaluate", *arguments, "--count", "1"]) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[1]["iou"] == pytest.approx(reports[0]["iou"], abs=1e-6) and 0.7 < reports[0]["iou"] < 1
+    assert abs(reports[2]["iou"] - reports[0]["iou"]) > 1e-4, "one crop instead of four"
+    assert reports[2]["mean_volume_iou"] == reports[0]["mean_volume_iou"]
+    assert cli.main(["evaluate", "volumes", "--weights", "fan_open"]) == 1
+    assert "Expected the weights of a VRN" in capsys.readouterr().err
 
 
 def test_yaw_of_parameters_is_the_renders_yaw():

@@ -16,16 +16,17 @@ from tddfa import TDDFA, FaceBoxes
 from tddfa.faceboxes import OPEN_WEIGHTS
 from tddfa.targets import make_targets
 from vrnlib.crop import CROP_SIZE, transform_points
-from vrnlib.ensemble import SeveralLooks, half_column
+from vrnlib.ensemble import FlipShiftEnsemble, half_column
 from vrnlib.images import read_photo
 from vrnlib.network import VRN, LandmarkMaps, VRNConfig
 from vrnlib.synthetic import portrait, shading
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 from vrnlib.synthetic.shading import Lamp, Lighting
 from vrnlib.training.augment import Augmentation
+from vrnlib.training.batches import rgb_input
 from vrnlib.training.data import CANVAS, RenderedFaces
 from vrnlib.training.fan import landmark_loss
-from vrnlib.training.loop import TrainingConfig, as_input, fit
+from vrnlib.training.loop import TrainingConfig, fit
 from vrnlib.training.vrn import VolumePairs, vrn_task
 
 ORANGE = (250, 120, 10)
@@ -65,7 +66,7 @@ def test_the_regressor_sees_blue_first_about_minus_one_to_one(monkeypatch):
 
 def test_training_and_inference_give_a_network_the_same_numbers():
     picture = torch.tensor(ORANGE, dtype=torch.uint8)[None, :, None, None].expand(1, 3, 4, 4)
-    assert torch.allclose(as_input(picture)[0, :, 0, 0], torch.tensor(ORANGE) / 255)
+    assert torch.allclose(rgb_input(picture)[0, :, 0, 0], torch.tensor(ORANGE) / 255)
 
 
 def test_a_vrn_that_reduces_its_crop_does_not_let_it_alias(monkeypatch):
@@ -110,7 +111,7 @@ class Remembering(torch.nn.Module):
 def test_looks_go_to_either_side_by_half_a_column_in_all():
     picture, network = torch.zeros(1, 3, 192, 192), Remembering()
     picture[..., 100, 60] = 1
-    answer = SeveralLooks(network)(picture)
+    answer = FlipShiftEnsemble(network)(picture)
     assert torch.equal(answer[0, 0], picture[0, 0]), "every look must be brought back to its place"
     assert len(network.places) == 4
     mirror = [x > 96 for x, _ in network.places]

@@ -6,7 +6,7 @@ import pytest
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
-from vrnlib.training.augment import Augmentation, coarsen, cover
+from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
 from vrnlib.training.data import CANVAS, RenderedFaces
 from vrnlib.training.fan import LandmarkPairs
 from vrnlib.training.vrn import VolumePairs
@@ -40,9 +40,15 @@ def test_similarity_keeps_to_the_papers_ranges():
     assert np.allclose(upright, [[1, 0, 0], [0, 1, 0]])
 
 
+def test_a_similarity_turns_scales_mirrors_and_brings_one_point_to_another():
+    matrix = similarity_matrix(30, scale=2, mirrored=True, source=(10, 20), target=(3, 4))
+    moved = transform_points(np.array([[10.0, 20], [11, 20], [10, 21]]), matrix) - [3, 4]
+    assert np.allclose(moved, [[0, 0], [-(3**0.5), -1], [-1, 3**0.5]], atol=1e-5)
+
+
 def test_colour_gains_are_per_channel():
     grey = np.full((4, 4, 3), 100, np.uint8)
-    image = Augmentation().recolour(grey, np.random.default_rng(1))
+    image = Augmentation().recolor(grey, np.random.default_rng(1))
     assert len({*image[0, 0]}) == 3 and image.min() >= 60 and image.max() <= 140
 
 

@@ -4,23 +4,26 @@ import numpy as np
 import pytest
 import torch
 
+from tddfa.boxes import box_sizes
 from tddfa.faceboxes import FaceBoxesNet, decode, prior_boxes
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import face_box
-from vrnlib.training.composites import CANVAS, MOST, Composites, Cutouts, area, covered, overlap, paste, place, spoil
+from vrnlib.training.composites import MOST, Composites, covered, place, shared_areas
+from vrnlib.training.cutouts import CANVAS, Cutouts, paste
 from vrnlib.training.detector import (
     box_iou,
     count_hits,
-    detect,
     detection_loss,
     detection_score,
     detector_task,
+    find_faces,
     load_detector,
-    match,
-    recall_by,
+    match_priors,
+    prior_targets,
+    recall_by_size,
     save_detector,
-    targets,
 )
+from vrnlib.training.distractors import without_face
 from vrnlib.training.loop import TrainingConfig, fit
 
 SIZE = 256
@@ -53,7 +56,7 @@ def test_a_pasted_face_lies_in_its_box(cutouts):
     for side in (40.0, 150.0):
         matrix = place(points, side, SIZE, np.zeros((0, 4)), np.random.default_rng(2))
         box = face_box(transform_points(points, matrix))
-        assert np.sqrt(area(box)) == pytest.approx(side, rel=1e-3)
+        assert box_sizes(box) == pytest.approx(side, rel=1e-3)
         black, white = np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE, 3), 255, np.uint8)
         alphas = [paste(picture, image, matrix, light=0.8, fade=True) for picture in (black, white)]
         assert np.array_equal(*alphas)
@@ -67,7 +70,7 @@ def test_faces_keep_away_from_each_other(cutouts):
     rng, points = np.random.default_rng(0), cutouts[0][1]
     there = np.array([[0.0, 0.0, 128.0, 256.0]])
     boxes = [face_box(transform_points(points, place(points, 40, SIZE, there, rng))) for _ in range(20)]
-    assert np.median([overlap(box, there)[0] for box in boxes]) == 0
+    assert np.median([shared_areas(box, there)[0] for box in boxes]) == 0
 
 
 def test_a_picture_is_a_function_of_its_key(cutouts):
@@ -79,13 +82,13 @@ def test_a_picture_is_a_function_of_its_key(cutouts):
     assert set(known) <= {-1, 0, 1} and (known == 1).sum() >= 3
 
 
-def test_spoiled_people_have_no_features(cutouts):
+def test_people_without_faces_have_no_features(cutouts):
     image, points = cutouts[0]
     x, y = points[[36, 45, 48, 54], :2].astype(int).T
     for number in range(6):
-        spoiled = spoil(image, points, np.random.default_rng(number))
-        assert spoiled.shape == image.shape and not np.array_equal(spoiled, image)
-        same = (np.abs(spoiled[y, x].astype(int) - image[y, x]) < 2).all(1)
+        faceless = without_face(image, points, np.random.default_rng(number))
+        assert faceless.shape == image.shape and not np.array_equal(faceless, image)
+        same = (np.abs(faceless[y, x].astype(int) - image[y, x]) < 2).all(1)
         assert same.sum() <= 2, "eye and mouth corners are gone"
 
 
@@ -99,12 +102,12 @@ def test_matching_finds_each_face_a_prior_and_undoes_decoding():
     priors = prior_boxes(SIZE, SIZE)
     boxes = torch.tensor([[20.0, 30, 52, 70], [100, 100, 228, 240], [3, 3, 9, 9], [60, 10, 90, 45]]) / SIZE
     known = torch.tensor([1, 1, 1, -1])
-    offsets, label = match(boxes, known, priors)
+    offsets, label = match_priors(boxes, known, priors)
     found = decode(offsets, priors)[label == 1]
     overlap = box_iou(found, boxes[:3])
     assert overlap.max(1).values.min() > 0.999 and set(overlap.argmax(1).tolist()) == {0, 1, 2}
     assert (label == -1).sum() > 0 and (label == 0).sum() > 0.9 * len(label) - (label == -1).sum() - 100
-    offsets, label = match(boxes, torch.zeros(4), priors)
+    offsets, label = match_priors(boxes, torch.zeros(4), priors)
     assert (label == 0).all() and not offsets.any()
 
 
@@ -113,7 +116,7 @@ class Oracle(torch.nn.Module):
 
     def __init__(self, boxes, known) -> None:
         super().__init__()
-        self.offsets, label = targets(boxes, known, (SIZE, SIZE))
+        self.offsets, label = prior_targets(boxes, known, size=(SIZE, SIZE))
         self.scores = torch.stack([-10.0 * (label == 1) + 5, 10.0 * (label == 1) - 5], dim=-1)
 
     def forward(self, image):
@@ -153,7 +156,7 @@ def test_it_learns_four_pictures(batch, cutouts, tmp_path):
     fit(detector_task(Four(), Four(), notes={}), config, tmp_path, progress=False, on_report=logs.append)
     assert logs[-1][-1]["loss"] < 0.5 * logs[-1][0]["loss"]
     network = load_detector(tmp_path / "network.safetensors")
-    report = recall_by(network, Four())
+    report = recall_by_size(network, Four())
     assert 0 <= report["recall"] <= 1 and report["false_alarms_per_picture"] >= 0
 
 
@@ -165,7 +168,7 @@ def test_weights_are_read_by_the_detector(tmp_path):
     save_detector(tmp_path / "open.safetensors", network, notes={"recipe": "none"})
     assert (tmp_path / "open.safetensors").stat().st_size < 2.2e6
     image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
-    wanted = detect(load_detector(tmp_path / "open.safetensors"), torch.from_numpy(image).permute(2, 0, 1)[None])[0]
+    wanted = find_faces(load_detector(tmp_path / "open.safetensors"), torch.from_numpy(image).permute(2, 0, 1)[None])[0]
     found = FaceBoxes(tmp_path / "open.safetensors")(image)
     assert len(found) == len(wanted) and np.abs(found - wanted.numpy()).max(initial=0) < 0.01
     with pytest.raises(ValueError, match="is damaged"):

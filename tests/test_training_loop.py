@@ -7,8 +7,9 @@ import torch
 from torch.utils.data import Dataset
 
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
+from vrnlib.training.checkpoints import plot_log
 from vrnlib.training.fan import fan_task, landmark_loss
-from vrnlib.training.loop import StepSampler, TrainingConfig, fit, learning_rate, plot_log
+from vrnlib.training.loop import StepSampler, TrainingConfig, fit, learning_rate
 from vrnlib.training.vrn import volume_iou, voxel_loss, vrn_task
 
 TINY = VRNConfig(stem=8, features=16, hourglasses=1, depth=2, slices=12)
@@ -42,6 +43,11 @@ def task(seed: int = 0):
 
 def config(**changes) -> TrainingConfig:
     return TrainingConfig(**{"steps": 40, "batch": 8, "rate": 3e-3, "warmup": 4, "report": 20, "workers": 0} | changes)
+
+
+def test_a_task_and_a_configuration_are_one_line():
+    assert repr(task()) == "Task(VRN on Balls, held_out_iou)"
+    assert "\n" not in repr(config()) and "steps=40" in repr(config())
 
 
 def test_it_learns(tmp_path):

@@ -82,7 +82,7 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     Runtime (`vrnlib.landmarks.onnx_fan`).
     Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
     """
-    from vrnlib.ensemble import SeveralLooks
+    from vrnlib.ensemble import FlipShiftEnsemble
     from vrnlib.landmarks.onnx_fan import QuickFAN
     from vrnlib.weight_files import load_network, weights_path
 
@@ -100,7 +100,7 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
                 )
             weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             if role == "vrn" and loaded[role].config.resize is not None:
-                loaded[role] = SeveralLooks(loaded[role])
+                loaded[role] = FlipShiftEnsemble(loaded[role])
             if role == "fan":
                 loaded[role] = QuickFAN(loaded[role])
         else:

@@ -40,7 +40,7 @@ from vrnlib.landmarks import alignment
 from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_decode_heatmap, check_to_photo
 from vrnlib.crop import crop_face, invert_matrix, transform_points, warp_similarity
 from vrnlib.training.data import TEST_SEED
-from vrnlib.evaluation.landmarks import by_yaw
+from vrnlib.evaluation.bins import by_yaw
 from vrnlib.landmarks.detectors import detect
 from vrnlib.weight_files import load_network
 from vrnlib.notebook import frontal_sample, picture
@@ -333,7 +333,7 @@ found = {row: results[row][0].points[:, :2] for row in rows}
 distances = np.array([np.linalg.norm(found[row] - truths[row], axis=1) for row in rows]) / 90 * 100
 errors = dict(zip(rows, distances.mean(axis=1), strict=True))
 print(f"found {len(rows)} of {len(renders)} faces")
-report = by_yaw(distances.mean(axis=1) / 100, [yaws[row] for row in rows])
+report = by_yaw(distances.mean(axis=1), [yaws[row] for row in rows])
 for name, count in report["faces"].items():
     print(f"yaw {name}°: {count} faces, mean error {report[name]:.0f} % of √(w·h)")
 scales = np.array([crop_scale(points) for points in found.values()])

@@ -34,7 +34,8 @@ from torch import Tensor, nn
 
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual, check_voxel_probabilities
 from vrnlib.metrics import iou
-from vrnlib.network import VRN, Hourglass, VRNConfig, count_parameters
+from vrnlib.hourglass import Hourglass
+from vrnlib.network import VRN, VRNConfig, count_parameters
 from vrnlib.notebook import frontal_sample, picture
 
 # %% [markdown]
@@ -45,7 +46,7 @@ from vrnlib.notebook import frontal_sample, picture
 
 # %%
 torch.manual_seed(0)
-small = VRN(VRNConfig()).eval()
+small = VRN(VRNConfig(resize=None)).eval()
 steps: list[str] = []
 for name, module in [("stem", small.trunk.stem), ("trunk", small.trunk), ("head", small.head), ("VRN", small)]:
     module.register_forward_hook(lambda _, x, y, name=name: steps.append(f"{name:6s} {tuple(y.shape)}"))
@@ -136,7 +137,7 @@ print(f"64 → 128 channels: {count_parameters(ResidualBlock(64, 128)):,} parame
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.network.Residual` is the same, with the layers written out one by one.
+# The cell above. `vrnlib.hourglass.Residual` is the same, with the layers written out one by one.
 # </details>
 
 # %% [markdown]

@@ -43,7 +43,8 @@ from vrnlib.network import VRN, VRNConfig, count_parameters
 from vrnlib.weight_files import read_header
 from vrnlib.notebook import picture
 from vrnlib.show import picture_grid
-from vrnlib.training.loop import TrainingConfig, fit, plot_log
+from vrnlib.training.checkpoints import plot_log
+from vrnlib.training.loop import TrainingConfig, fit
 from vrnlib.training.vrn import volume_iou, vrn_task
 
 torch.set_num_threads(1)  # so that numbers repeat on every machine

@@ -12,8 +12,10 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "safetensors")
-PACKAGES += ("tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "pyyaml", "onnx", "onnxruntime")
+PACKAGES = (
+    *("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "safetensors"),
+    *("tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "pyyaml", "onnx", "onnxruntime"),
+)
 OPTIONAL_PACKAGES = ("face-alignment", "jupyterlab", "jupytext", "anny")
 COMPILED = ("tddfa._nms", "tddfa._raster", "tddfa._voxelize")
 WEIGHTS = ("vrn_open", "fan_open")
@@ -24,7 +26,10 @@ TDDFA_FILES = ("open_face.npz", "faceboxes_open.safetensors", "mb05_open.safeten
 class Finding:
     """One line of the report.
 
-    state: "ok"; "optional" for what is not there and need not be; "missing" or "damaged" with what to do in the text.
+    Attributes:
+        name: of a package, a module or a file.
+        state: "ok"; "optional" for what is not there and need not be; "missing" or "damaged".
+        text: the version, size and checksum, or what to do.
     """
 
     name: str

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
+from vrnlib.crop import CROP_SIZE
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
 from vrnlib.training.augment import Augmentation
+from vrnlib.training.checkpoints import WEIGHTS
 from vrnlib.training.data import TRAIN_SEED, VALIDATION_SEED, RenderedFaces
 from vrnlib.training.fan import LandmarkPairs, fan_task
 from vrnlib.training.loop import Task, TrainingConfig, fit
@@ -20,6 +24,7 @@ from vrnlib.weight_files import load_network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which network, for how long, and from where."""
     parser.add_argument("network", choices=sorted(TASKS), help="what to train")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path("runs/renders"), help="folder of rendered faces")
@@ -33,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, default=None, help="of the pictures; VRN 128 or 192, tddfa 80 or 120, faceboxes 384"
     )
-    parser.add_argument("--step", type=int, default=4, choices=[1, 4], help="VRN: 1 = loss at every voxel")
+    parser.add_argument("--step", type=int, default=4, choices=(1, 4), help="VRN: 1 = loss at every voxel")
     parser.add_argument("--features", type=int, default=None, help="channels of the hourglasses")
     parser.add_argument("--reference", action="store_true", help="VRN: the released network's size")
     paper = Augmentation()
@@ -46,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Train, alone or as one of several processes."""
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     config = TrainingConfig(
@@ -54,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("func", "command")}
     torch.manual_seed(args.seed)
     fit(TASKS[args.network](args, {"recipe": recipe}), config, args.out, resume=args.resume)
-    print(f"weights: {args.out / 'network.safetensors'}")
+    print(f"weights: {args.out / WEIGHTS}")
     return 0
 
 
@@ -64,9 +70,10 @@ def rendered_faces(args: argparse.Namespace) -> tuple[RenderedFaces, RenderedFac
     return train, RenderedFaces(args.cache, seed=VALIDATION_SEED, count=args.held_out)
 
 
-def train_vrn(args: argparse.Namespace, notes: dict) -> Task:
-    size = args.size or 192
-    if size not in (128, 192):
+def train_vrn(args: argparse.Namespace, notes: dict[str, Any]) -> Task[VRN]:
+    """Crops and solids. Raises ValueError for a size that is no crop's."""
+    size = args.size or CROP_SIZE
+    if size not in (128, CROP_SIZE):
         raise ValueError(f"Expected --size 128 or 192 for VRN, got {size}.")
     train, held_out = rendered_faces(args)
     augmentation = Augmentation(rotation=args.rotation, translation=args.translation, scale=tuple(args.scale))
@@ -80,15 +87,23 @@ def train_vrn(args: argparse.Namespace, notes: dict) -> Task:
 
 
 def start_vrn(args: argparse.Namespace, size: int) -> VRN:
-    config = VRNConfig.reference() if args.reference else VRNConfig(features=args.features or VRNConfig.features)
-    network = load_network(args.init) if args.init else VRN(config)
-    network.config = replace(network.config, resize=None if size == 192 else size)
+    """The network to start from, set to pictures of this size."""
+    if args.init:
+        network = load_network(args.init, VRN)
+    else:
+        config = VRNConfig.reference() if args.reference else VRNConfig.open()
+        network = VRN(config if args.features is None or args.reference else replace(config, features=args.features))
+    network.config = replace(network.config, resize=None if size == CROP_SIZE else size)
     return network
 
 
-def train_fan(args: argparse.Namespace, notes: dict) -> Task:
+def train_fan(args: argparse.Namespace, notes: dict[str, Any]) -> Task[FAN]:
+    """Faces and their 68 landmarks."""
     train, held_out = rendered_faces(args)
-    network = load_network(args.init) if args.init else FAN(FANConfig(features=args.features or 64))
+    config = FANConfig.open()
+    if args.features is not None:
+        config = replace(config, features=args.features)
+    network = load_network(args.init, FAN) if args.init else FAN(config)
     return fan_task(
         network,
         LandmarkPairs(train, seed=args.seed, size=network.config.size),
@@ -97,7 +112,8 @@ def train_fan(args: argparse.Namespace, notes: dict) -> Task:
     )
 
 
-def train_tddfa(args: argparse.Namespace, notes: dict) -> Task:
+def train_tddfa(args: argparse.Namespace, notes: dict[str, Any]) -> Task[nn.Module]:
+    """Faces and their vertices, for 3DDFA_V2's regressor."""
     from vrnlib.training.regressor import VertexPairs, regressor_task
 
     train, held_out = rendered_faces(args)
@@ -110,8 +126,10 @@ def train_tddfa(args: argparse.Namespace, notes: dict) -> Task:
     )
 
 
-def train_faceboxes(args: argparse.Namespace, notes: dict) -> Task:
-    from vrnlib.training.composites import Composites, Cutouts
+def train_faceboxes(args: argparse.Namespace, notes: dict[str, Any]) -> Task[nn.Module]:
+    """Pictures of several people and the boxes of their faces."""
+    from vrnlib.training.composites import Composites
+    from vrnlib.training.cutouts import Cutouts
     from vrnlib.training.detector import detector_task
 
     train = Cutouts(args.cache, seed=TRAIN_SEED, count=args.renders)
@@ -125,4 +143,9 @@ def train_faceboxes(args: argparse.Namespace, notes: dict) -> Task:
     )
 
 
-TASKS = {"vrn": train_vrn, "fan": train_fan, "tddfa": train_tddfa, "faceboxes": train_faceboxes}
+TASKS: dict[str, Callable[[argparse.Namespace, dict[str, Any]], Task[Any]]] = {
+    "vrn": train_vrn,
+    "fan": train_fan,
+    "tddfa": train_tddfa,
+    "faceboxes": train_faceboxes,
+}

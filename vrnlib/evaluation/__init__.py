@@ -1,1 +1,1 @@
-"""Measures on data that training never saw: volumes, landmarks, crops."""
+"""Measures: functions from what a network or a detector says, and the truth, to numbers in dictionaries."""

@@ -1,13 +1,16 @@
-"""``vrn evaluate iou``: how well a VRN's volumes agree with rendered faces that its training never saw."""
+"""How well a VRN's volumes agree with rendered faces that its training never saw."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
+from vrnlib.evaluation.bins import yaw_bins, yaw_of
 from vrnlib.metrics import iou
 from vrnlib.reconstruct import predict_volume
 from vrnlib.synthetic.faces import render_pair
@@ -15,37 +18,41 @@ from vrnlib.training.data import TEST_SEED, TRAIN_SEED
 
 
 def mean_volume(*, count: int = 200, seed: int = TRAIN_SEED) -> NDArray[np.bool_]:
-    """The voxels that more than half of ``count`` training solids fill: the best guess that ignores the photo."""
+    """The voxels that more than half of the training solids fill: the best guess that ignores the photo.
+
+    Args:
+        count: solids. seed: their stream.
+
+    Returns:
+        (200, 192, 192), indexed [z, y, x].
+    """
     total = np.zeros((200, 192, 192), np.uint16)
     for index in range(count):
         total += render_pair(seed, index).volume()
     return total > count / 2
 
 
-def evaluate_iou(network: Callable, *, count: int = 500, seed: int = TEST_SEED, progress: bool = True) -> dict:
-    """IoU of predicted and true solids, 192×192×200, on ``count`` renders of stream ``seed``.
+def evaluate_volumes(
+    vrn: Callable[[Tensor], Tensor], *, count: int = 500, seed: int = TEST_SEED, progress: bool = True
+) -> dict[str, Any]:
+    """Intersection over union of predicted and true solids, 192×192×200.
 
-    network: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
-    Returns {"iou", "count", "by_yaw": {"0-30", "30-60", "60-90"}, "mean_volume_iou"}.
+    Args:
+        vrn: crop (1, 3, 192, 192) RGB in 0 … 1 → logits (1, 200, 192, 192).
+        count: rendered faces. seed: their stream.
+        progress: whether a bar is shown.
+
+    Returns:
+        {"iou", "count", "by_yaw": {"0-30", "30-60", "60-90"} as far as there are such faces, "mean_volume_iou": that
+        of `mean_volume`}.
     """
     guess = mean_volume()
-    scores, baseline, yaws = [], [], []
+    scores, baseline, yaws = np.zeros(count), np.zeros(count), np.zeros(count)
     for index in tqdm(range(count), desc="IoU", disable=not progress):
         sample = render_pair(seed, index)
         solid = sample.volume()
-        scores.append(iou(predict_volume(network, sample.image) > 0.5, solid))
-        baseline.append(iou(guess, solid))
-        yaws.append(abs(yaw_of(sample.parameters)))
-    scores, yaws = np.array(scores), np.array(yaws)
-    bins = {
-        f"{low}-{low + 30}": float(scores[(yaws >= low) & (yaws < low + 30)].mean())
-        for low in (0, 30, 60)
-        if ((yaws >= low) & (yaws < low + 30)).any()
-    }
-    return {"iou": float(scores.mean()), "count": count, "by_yaw": bins, "mean_volume_iou": float(np.mean(baseline))}
-
-
-def yaw_of(parameters: NDArray) -> float:
-    """Degrees between the face's looking direction and the camera, in the horizontal plane."""
-    facing = parameters[:12].reshape(3, 4)[:, 2]  # where the model's z axis (out of the nose) points
-    return float(np.degrees(np.arctan2(facing[0], facing[2])))
+        scores[index] = iou(predict_volume(vrn, sample.image) > 0.5, solid)
+        baseline[index] = iou(guess, solid)
+        yaws[index] = yaw_of(sample.parameters)
+    by_yaw = {name: float(scores[rows].mean()) for name, rows in yaw_bins(yaws).items() if rows.any()}
+    return {"iou": float(scores.mean()), "count": count, "by_yaw": by_yaw, "mean_volume_iou": float(baseline.mean())}

@@ -8,23 +8,39 @@ same similarity, and the mesh is voxelised afterwards, so that an augmented targ
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 
+Picture = NDArray[Any]
+"""uint8, (H, W, 3) RGB; OpenCV, which makes most of them, does not promise a type."""
+
 CANVAS = 256
-TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500  # streams of faces that never mix
-SUBPIXEL = 64  # the cache keeps vertices in 1/64 pixel
+"""Side of the cached pictures, pixels: the crop with 32 pixels around it."""
+
+TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500
+"""Streams of faces that never mix."""
+
+SUBPIXEL = 64
+"""The cache keeps vertices in 1/64 pixel."""
 
 
-def stored_array(path: Path, shape: tuple[int, ...], dtype) -> np.memmap:
-    """The array of a file, mapped into memory; a new one is all zeros. Of a longer array the first rows are given.
+def stored_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """The array of a .npy file, mapped into memory; a new one is all zeros.
 
-    Raises ValueError when the file holds another kind of array or fewer rows.
+    Args:
+        path: of the file.
+        shape: of the array; of a longer one the first rows are given.
+        dtype: of its numbers.
+
+    Raises:
+        ValueError: the file holds another kind of array or fewer rows.
     """
     if not path.exists():
         return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
@@ -35,12 +51,20 @@ def stored_array(path: Path, shape: tuple[int, ...], dtype) -> np.memmap:
 
 
 class RenderedFaces:
-    """The first ``count`` pairs of a stream, kept in a folder of memory-mapped arrays; rendering resumes.
+    """The first pairs of a stream, kept in a folder of memory-mapped arrays; rendering resumes.
 
-    A folder that holds more pairs is used in part.
+    Args:
+        folder: of the cache; one that holds more pairs is used in part.
+        seed: the stream.
+        count: pairs.
 
-    images (count, 256, 256, 3) uint8, the crop with 32 pixels around it; vertices (count, N, 3) in 1/64 crop
-    pixel; landmarks (count, 68, 3) float32 crop pixels.
+    Attributes:
+        images: (count, 256, 256, 3) uint8, the crop with 32 pixels around it.
+        vertices: (count, N, 3) int16 in 1/64 crop pixel, z towards the camera.
+        landmarks: (count, 68, 3) float32 crop pixels.
+
+    Raises:
+        ValueError: the folder holds fewer pairs, or other arrays.
     """
 
     def __init__(self, folder: str | Path, *, seed: int, count: int) -> None:
@@ -60,14 +84,14 @@ class RenderedFaces:
         if self.ready[index]:
             return
         sample = render_pair(self.seed, index, model=self.renderer, canvas=CANVAS)
-        offset = np.float32([(CANVAS - CROP_SIZE) / 2, (CANVAS - CROP_SIZE) / 2, 0])
+        offset = np.array([(CANVAS - CROP_SIZE) / 2, (CANVAS - CROP_SIZE) / 2, 0], np.float32)
         self.images[index] = sample.image
         self.vertices[index] = np.clip(np.round((sample.vertices - offset) * SUBPIXEL), -32768, 32767)
         self.landmarks[index] = sample.landmarks - offset
         self.ready[index] = 1
 
-    def crop(self, index: int, matrix: NDArray, *, size: int = CROP_SIZE) -> NDArray[np.uint8]:
-        """Pair ``index``'s image, moved by a (2, 3) matrix from crop pixels to pixels of a size × size result."""
+    def crop(self, index: int, matrix: Floats, *, size: int = CROP_SIZE) -> Picture:
+        """Pair ``index``'s image (size, size, 3), moved by a (2, 3) matrix from crop pixels to pixels of the result."""
         inset = (CANVAS - CROP_SIZE) / 2
         matrix = matrix.copy()
         matrix[:, 2] -= matrix[:, :2] @ [inset, inset]

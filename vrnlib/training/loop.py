@@ -1,8 +1,7 @@
-"""Training on rendered faces: one loop for VRN and FAN, with checkpoints that resume exactly.
+"""Training on rendered faces: one loop for all networks, with checkpoints that resume exactly.
 
-Loss of VRN: the sigmoid cross-entropy over voxels, from logits (VRN paper, equation 1). Optimiser: RMSProp, as
-in the paper; the rate follows half a cosine down to a hundredth. The weights that are validated and written
-are an exponential moving average of those that are trained.
+Optimiser: RMSProp, as in the VRN paper; the rate follows half a cosine down to a hundredth. The weights that are
+validated and written are an exponential moving average of those that are trained.
 
 Several processes train one network when they are started by torchrun: each takes its part of every batch, and the
 gradients are averaged. The first process validates and writes.
@@ -10,11 +9,11 @@ gradients are averaged. The first process validates and writes.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -22,19 +21,25 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
-from tddfa.files import replacing, write_bytes
+from vrnlib.training.checkpoints import CHECKPOINT, WEIGHTS, Log, TrainingState, read_checkpoint, write_checkpoint
 from vrnlib.weight_files import save_network
 
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
+Trained = TypeVar("Trained", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How long and how fast; a run is determined by this, the data and the network.
 
-    steps: batches in all. batch: images per step, over all processes. rate: highest learning rate. warmup: steps
-    until it is reached. report: steps between validations, each followed by a checkpoint. workers: loader processes.
+    Attributes:
+        steps: batches in all.
+        batch: images per step, over all processes.
+        rate: highest learning rate.
+        warmup: steps until it is reached.
+        report: steps between validations, each followed by a checkpoint.
+        workers: loader processes.
+        seed: of the order of the data.
+        averaging: how much of the averaged weights stays at each step.
     """
 
     steps: int = 20_000
@@ -47,21 +52,31 @@ class TrainingConfig:
     averaging: float = 0.998
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is trained: a network, its data, the loss of a batch, and the score of the held-out data.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Task(Generic[Trained]):
+    """What is trained.
 
-    save: writes the averaged network and its notes to a path; another one for weights in another package's layout.
+    Attributes:
+        network: with the weights to start from.
+        train, held_out: data sets; an item's key is (index, epoch) for training and an index for validation.
+        loss: of the network and a batch, to be made small.
+        score: of the network and a batch, per item (B,), to be reported.
+        score_name: the score's key in the log.
+        notes: for the header of the weights.
+        save: writes the averaged network to a path, with ``notes=``; another one for another package's layout.
     """
 
-    network: nn.Module
+    network: Trained
     train: Dataset
     held_out: Dataset
-    loss: Callable[[nn.Module, list[Tensor]], Tensor]
-    score: Callable[[nn.Module, list[Tensor]], Tensor]
+    loss: Callable[[Trained, list[Tensor]], Tensor]
+    score: Callable[[Trained, list[Tensor]], Tensor]
     score_name: str
-    notes: dict = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     save: Callable[..., None] = save_network
+
+    def __repr__(self) -> str:
+        return f"Task({type(self.network).__name__} on {type(self.train).__name__}, {self.score_name})"
 
 
 def process() -> int:
@@ -70,6 +85,7 @@ def process() -> int:
 
 
 def processes() -> int:
+    """How many processes train this network together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -84,8 +100,17 @@ def average_gradients(network: nn.Module) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-class StepSampler(Sampler):
-    """Batches of (index, epoch) keys from step ``start`` on; a function of the seed, so a run can be resumed."""
+class StepSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (index, epoch) keys; a function of the seed, so a run can be resumed.
+
+    Args:
+        length: of the data set.
+        config: of the run.
+        start: the first step.
+
+    Raises:
+        ValueError: a batch is larger than the data set, or cannot be shared by the processes.
+    """
 
     def __init__(self, length: int, config: TrainingConfig, start: int) -> None:
         self.length, self.config, self.start = length, config, start
@@ -96,7 +121,7 @@ class StepSampler(Sampler):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         per_epoch = self.length // self.config.batch
-        order, current = None, -1
+        order, current = list[int](), -1
         for step in range(self.start, self.config.steps):
             epoch, position = divmod(step, per_epoch)
             if epoch != current:
@@ -118,7 +143,7 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 @torch.no_grad()
-def validate(network: nn.Module, task: Task, config: TrainingConfig) -> float:
+def validate(network: nn.Module, task: Task[Any], config: TrainingConfig) -> float:
     """Mean score over the held-out data."""
     network.eval()
     loader = DataLoader(task.held_out, batch_size=config.batch, num_workers=min(config.workers, 1))
@@ -126,36 +151,46 @@ def validate(network: nn.Module, task: Task, config: TrainingConfig) -> float:
 
 
 def fit(
-    task: Task,
+    task: Task[Any],
     config: TrainingConfig,
     folder: str | Path,
     *,
     resume: bool = False,
-    on_report: Callable[[list[dict]], None] | None = None,
+    on_report: Callable[[Log], None] | None = None,
     progress: bool = True,
 ) -> nn.Module:
-    """Train a task's network; return the averaged network in evaluation mode.
+    """Train a task's network.
 
-    folder gets ``checkpoint.pt`` (everything needed to go on), ``log.jsonl`` (a line per report) and
-    ``network.safetensors`` (the averaged weights). A file appears whole or not at all.
-    resume: go on from the folder's checkpoint; the result equals that of an uninterrupted run.
-    on_report: called with all log lines so far, for example to draw a live curve.
-    Raises FileExistsError when the folder holds a run and ``resume`` is False, ValueError when a checkpoint
-    belongs to another configuration.
+    Args:
+        task: what is trained; its network changes.
+        config: for how long and how fast.
+        folder: gets ``checkpoint.pt`` (everything needed to go on), ``log.jsonl`` (a line per report) and
+            ``network.safetensors`` (the averaged weights). A file appears whole or not at all.
+        resume: go on from the folder's checkpoint; the result equals that of an uninterrupted run.
+        on_report: called with all log lines so far, for example to draw a live curve.
+        progress: whether a bar is shown.
+
+    Returns:
+        The averaged network in evaluation mode.
+
+    Raises:
+        FileExistsError: the folder holds a run and ``resume`` is False.
+        ValueError: a checkpoint is damaged or belongs to another configuration, or the loss is not finite.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    network = task.network.to(memory_format=torch.channels_last)
+    network = task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
     optimizer = torch.optim.RMSprop(network.parameters(), lr=config.rate, alpha=0.99)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
-    start, log = 0, []
+    state = TrainingState(network=network, average=average, optimizer=optimizer)
+    log: Log = []
     if (folder / CHECKPOINT).exists():
         if not resume:
             raise FileExistsError(f"{folder} holds a run already; give --resume to go on, or another folder")
-        start, log = restore(folder / CHECKPOINT, config, network, average, optimizer)
-    loader = DataLoader(
-        task.train, batch_sampler=StepSampler(len(task.train), config, start), num_workers=config.workers
-    )
+        log = read_checkpoint(folder / CHECKPOINT, config, state)
+    start = log[-1]["step"] if log else 0
+    sampler = StepSampler(len(task.train), config, start)  # type: ignore[arg-type]  # our data sets have a length
+    loader = DataLoader(task.train, batch_sampler=sampler, num_workers=config.workers)
     silent = not progress or process() > 0
     bar = tqdm(total=config.steps, initial=start, disable=silent, desc=type(network).__name__, unit="batch")
     window: list[float] = []
@@ -181,62 +216,11 @@ def fit(
             score = validate(average.module, task, config)
             log.append({"step": done, "loss": sum(window) / len(window), task.score_name: score})
             bar.set_postfix(loss=f"{log[-1]['loss']:.4f}", **{task.score_name: f"{score:.4f}"})
-            write_checkpoint(folder, config, network, average, optimizer, log)
-            task.save(folder / "network.safetensors", average.module, notes={**task.notes, "log": log})
+            write_checkpoint(folder, config, state, log)
+            task.save(folder / WEIGHTS, average.module, notes={**task.notes, "log": log})
             if on_report is not None:
                 on_report(log)
         if done % config.report == 0:
             window.clear()
     bar.close()
     return average.module.eval()
-
-
-def write_checkpoint(folder: Path, config: TrainingConfig, network, average, optimizer, log: list[dict]) -> None:
-    with replacing(folder / CHECKPOINT) as temporary:
-        torch.save(
-            {
-                "config": asdict(config),
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "log": log,
-            },
-            temporary,
-        )
-    write_bytes(folder / LOG, "".join(json.dumps(line) + "\n" for line in log).encode())
-
-
-def restore(path: Path, config: TrainingConfig, network, average, optimizer) -> tuple[int, list[dict]]:
-    """Fill network, average and optimiser from a checkpoint; the step to go on from, and the log so far."""
-    try:
-        state = torch.load(path, weights_only=True)
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise ValueError(f"{path} cannot be read ({error}); delete the folder and train again") from error
-    movable = {"report", "workers"}
-    changed = [key for key, value in asdict(config).items() if key not in movable and state["config"].get(key) != value]
-    if changed:
-        raise ValueError(f"{path} was made with other settings of {', '.join(changed)}; use those, or another folder")
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["log"][-1]["step"], state["log"]
-
-
-def plot_log(log: list[dict], *, axes=None):
-    """Draw loss and held-out score over steps; returns the matplotlib figure."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = (None, axes) if axes is not None else plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-    steps = [line["step"] for line in log]
-    score_name = next((key for key in (log[-1] if log else {}) if key not in ("step", "loss")), "score")
-    for axis, key in zip(axes, ("loss", score_name), strict=True):
-        axis.clear()
-        axis.plot(steps, [line.get(key) for line in log], marker=".")
-        axis.set(xlabel="step", ylabel=key.replace("_", " "))
-        axis.grid(alpha=0.3)
-    return figure or axes[0].figure
-
-
-def as_input(image: Tensor) -> Tensor:
-    """uint8 (B, 3, H, W) → float32 in [0, 1], in the memory order in which convolutions run fastest."""
-    return (image.float() / 255).contiguous(memory_format=torch.channels_last)
