@@ -82,7 +82,7 @@ def test_a_vrn_that_reduces_its_crop_does_not_let_it_alias(monkeypatch):
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_volume_lies_straight_above_its_picture(mirrored):
     """A VRN that answers with the picture itself, sampled where its lattice lies, moves nothing on the way back."""
-    network = VRN(VRNConfig(stem=4, features=8, slices=1, depth=1, hourglasses=1))
+    network = VRN(VRNConfig(stem=4, features=8, slices=1, depth=1, hourglasses=1, resize=None))
     network.lattice_logits = lambda image: torch.nn.functional.avg_pool2d(image[:, :1], 4)
     ramp = torch.linspace(0, 1, 192).expand(1, 3, 192, 192)
     picture = ramp.transpose(2, 3) if mirrored else ramp
@@ -235,7 +235,9 @@ def test_heat_maps_are_wanted_where_the_lattice_lies():
         x, y = (cells - target[..., axis, None] for axis in (0, 1))
         logits = -(x[..., None, :] ** 2 + y[..., :, None] ** 2) / 32
         heatmaps = logits.flatten(2).softmax(2).view_as(logits)
-        return landmark_loss(lambda _: LandmarkMaps(target, heatmaps, logits), [image, target, is_face]).item()
+        return landmark_loss(
+            lambda _: LandmarkMaps(points=target, heatmaps=heatmaps, logits=logits), [image, target, is_face]
+        ).item()
 
     assert loss(1.5) < min(loss(0.0), loss(2.0), loss(1.0))
 
