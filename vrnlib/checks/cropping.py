@@ -195,6 +195,9 @@ CROP_MATRIX = Exercise(
         "the sign of the shift is turned; it is 95.5 − scale · middle.": lambda p: _with_shift(
             p, -crop_matrix(p)[:, 2]
         ),
+        "the scaled middle was added; the shift is 95.5 − scale · middle.": lambda p: _with_shift(
+            p, 95.5 + crop_scale(p) * _middle(p)
+        ),
         "that is the inverse, crop → photo; the matrix must lead from the photo to the crop.": lambda p: (
             np.column_stack([np.eye(2), -crop_matrix(p)[:, 2]]) / crop_scale(p)
         ),

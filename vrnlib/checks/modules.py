@@ -26,14 +26,18 @@ BLOCK_ADVICE = (
 
 
 def fill_by_shape(module: nn.Module) -> nn.Module:
-    """Fill all parameters and statistics by their shapes alone, whatever their names and order; evaluation mode."""
+    """Fill all parameters and statistics by their shapes alone, whatever their names and order; evaluation mode.
+
+    Parameters have both signs, so that nothing that a ReLU would change stays unseen; variances are positive.
+    """
+    statistics = {id(tensor) for tensor in module.buffers()}
     for tensor in [*module.parameters(), *module.buffers()]:
         if not tensor.is_floating_point():
             continue
         seed = sum((position + 1) * side for position, side in enumerate(tensor.shape))
         values = np.random.default_rng(seed).uniform(0.2, 0.8, tuple(tensor.shape))
-        if tensor.ndim > 1:
-            values = (values - 0.5) * 2 / np.sqrt(tensor[0].numel())
+        if id(tensor) not in statistics:
+            values = (values - 0.5) * 4 / np.sqrt(tensor[0].numel())
         tensor.data.copy_(torch.from_numpy(values))
     return module.eval()
 
@@ -77,6 +81,7 @@ class Variant(nn.Module):
             "difference": lambda: self.skip(x) - y,
             "minus": lambda: y - self.skip(x),
             "mean": lambda: (y + self.skip(x)) / 2,
+            "relu branch": lambda: torch.relu(y) + self.skip(x),
             "relu": lambda: torch.relu(y + self.skip(x)),
         }
         return joins[self.joined]()
@@ -95,6 +100,7 @@ RESPONSES: dict[str, dict[str, str]] = {
     "the branch is added twice.": {"joined": "branch twice"},
     "the branch is subtracted from the skip; add them.": {"joined": "difference"},
     "the input is subtracted; add it.": {"joined": "minus"},
+    "a ReLU follows the last convolution of the branch; nothing does.": {"joined": "relu branch"},
     "the sum of branch and skip is halved.": {"joined": "mean"},
     "the skip starts behind the first batch norm and ReLU; it must take the block's own input.": {
         "joined": "activated"
