@@ -7,6 +7,7 @@ import re
 import jupytext
 import numpy as np
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from student_answers import RIGHT, WRONG, Block
 
@@ -316,3 +317,20 @@ def test_a_count_that_is_one_off_in_millions_is_wrong():
         parameters.judge(lambda i, o, k: parameters.solution(i, o, k) + 1)
     with pytest.raises(Mistake, match=r"expected \d+, got \d+"):
         parameters.judge(lambda i, o, k: parameters.solution(i, o, k) + (i + o > 150))
+
+
+def test_a_block_that_nothing_explains_gets_its_parameters_counted_or_its_response_measured():
+    class Scaled(Block):
+        def __init__(self, inputs, outputs):
+            super().__init__(inputs, outputs)
+            self.scale = torch.nn.Parameter(torch.ones(3))
+
+    with pytest.raises(Mistake, match=r"the block has [\d,]+ parameters, [\d,]+ were expected"):
+        EXERCISES["ResidualBlock"].judge(Scaled)
+
+    class Skipping(Block):
+        def forward(self, x):
+            return self.shortcut(x) + self.layers[:3](x).mean(dim=1, keepdim=True)
+
+    with pytest.raises(Mistake, match="the parameters are right, but the response differs"):
+        EXERCISES["ResidualBlock"].judge(Skipping)

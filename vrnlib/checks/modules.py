@@ -122,6 +122,7 @@ def examine_block(block: Callable, cases: list[Case]) -> str | None:
         or _layers(module, inputs, outputs)
         or _modes(module, x)
         or _response(cases)
+        or _numbers(worst)
     )
 
 
@@ -213,12 +214,15 @@ def _kernels(wanted: Counter, found: Counter) -> str | None:
         return None
     names = [", ".join(f"{a}→{b} {k}×{k}" for a, b, k in sorted(some.elements())) for some in (missing, extra)]
     if missing and extra:
-        kernels = [sorted(k for _, _, k in some.elements()) for some in (missing, extra)]
-        hint = ""
-        if kernels[0] != kernels[1]:
-            hint = "; the three kernels are 1×1, 3×3, 1×1, and the skip's is 1×1"
-        elif sum(missing.values()) > 1:
+        kernels, widths = (
+            [sorted(layer[part] for layer in some.elements()) for some in (missing, extra)]
+            for part in (slice(2, 3), slice(0, 2))
+        )
+        hint = "; the 3×3 convolution is the middle one"
+        if widths[0] != widths[1]:
             hint = "; the two inner widths are half of the outputs"
+        elif kernels[0] != kernels[1]:
+            hint = "; the three kernels are 1×1, 3×3, 1×1, and the skip's is 1×1"
         return f"the convolutions differ: expected {names[0]}, got {names[1]}{hint}."
     if missing:
         return f"a convolution is missing: {names[0]} (or it is not in the module's own attributes)."
@@ -237,6 +241,15 @@ def _response(cases: list[Case]) -> str | None:
         if all(_responds(case, options) for case in cases):
             return sentence
     return None
+
+
+def _numbers(case: Case) -> str:
+    """What is left to say: the number of parameters, or how far the response is from the right one."""
+    (y, count), (right, wanted) = case.got, case.wanted
+    if count != wanted:
+        return f"the block has {count:,} parameters, {wanted:,} were expected."
+    largest = float((y - right).abs().max())
+    return f"the parameters are right, but the response differs by up to {largest:.3g}; is every layer used, and once?"
 
 
 def _responds(case: Case, options: dict[str, str]) -> bool:
