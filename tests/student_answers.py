@@ -42,7 +42,7 @@ wrong("slice_of_depth", "offset", lambda z, offset: 2 * z + 99.5)
 wrong("slice_of_depth", "first", lambda z, offset: 2 * z[0] + offset)
 wrong("slice_of_depth", "order|sorted", lambda z, offset: np.sort(2 * z + offset))
 wrong("volume_from_paper_order", "flipped|reversed|mirrored", lambda a: a.T[:, :, ::-1])
-wrong("volume_from_paper_order", "axes|shape", lambda a: np.rot90(a))
+wrong("volume_from_paper_order", "turned", lambda a: np.rot90(a))
 wrong("volume_from_paper_order", "flat|one axis", lambda a: a.transpose(2, 1, 0).ravel())
 wrong("volume_from_paper_order", "bool|truth", lambda a: a.T.astype(float))
 wrong("volume_from_paper_order", "swapped|order", lambda a: a.transpose(1, 2, 0))
@@ -464,11 +464,7 @@ right("slice_of_depth", "a list", lambda z, offset: [2 * value + offset for valu
 right("slice_of_depth", "float32", lambda z, offset: (z + z + np.float32(offset)).astype(np.float32))
 right("volume_from_paper_order", "einsum", lambda a: np.einsum("xyz->zyx", a))
 right("volume_from_paper_order", "two swaps", lambda a: np.moveaxis(a, [0, 2], [2, 0]))
-right(
-    "volume_from_paper_order",
-    "Fortran",
-    lambda a: np.asfortranarray(a).reshape(a.shape[::-1][0], -1, order="A") if 0 else a.T.copy(),
-)
+right("volume_from_paper_order", "a copy", lambda a: np.ascontiguousarray(a.T))
 
 
 def _loop_over_cells(heatmap):
@@ -583,7 +579,11 @@ right(
     "cross_entropy_from_logits", "logsigmoid", lambda x, y: -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(-x)).mean()
 )
 right("cross_entropy_from_logits", "float64", lambda x, y: F.binary_cross_entropy_with_logits(x.double(), y.double()))
-right("intersection_over_union", "NumPy", lambda x, y: np.logical_and(x > 0, y).sum() / np.logical_or(x > 0, y).sum())
+right(
+    "intersection_over_union",
+    "NumPy",
+    lambda x, y: np.logical_and(x.numpy() > 0, y.numpy()).sum() / np.logical_or(x.numpy() > 0, y.numpy()).sum(),
+)
 right(
     "intersection_over_union",
     "mean over mean",
@@ -595,14 +595,14 @@ right(
     "stacked",
     lambda w, g, s, r, a=0.99: torch.stack([_moved(w, g, _memory(g, s, a), r), _memory(g, s, a)]),
 )
-right(
-    "rmsprop_step",
-    "other names",
-    lambda w, g, v, lr, beta=0.99: (
-        w - lr * g * (beta * v + (1 - beta) * g * g).rsqrt(),
-        beta * v + (1 - beta) * g * g,
-    ),
-)
+
+
+def _other_names(w, grad, v, lr, beta=0.99):
+    v = beta * v + (1 - beta) * grad * grad
+    return w - lr * grad / (v**0.5 + 1e-8), v
+
+
+right("rmsprop_step", "other names", _other_names)
 right("to_crop_pixels", "a matrix", lambda p, o: p @ np.array([[0, 0, 0.5], [0, 1, 0], [1, 0, 0]]) - [0, 0, o / 2])
 right("to_crop_pixels", "a loop", lambda p, o: [(x, y, (z - o) / 2) for z, y, x in p])
 right(

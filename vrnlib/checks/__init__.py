@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.checks.answers import Case, copied, same
-from vrnlib.checks.calling import Stopped, call, is_stub, names_of
+from vrnlib.checks.answers import Case, copied, in_words, same
+from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_defaults
 from vrnlib.checks.diagnosis import diagnose
 
 #: The modules with exercises, in the order of the notebooks.
@@ -108,20 +108,27 @@ class Exercise:
     def _called(self, function: Callable, drawn: list[tuple]) -> tuple[list[Case], Stopped | str | None]:
         """The function's answers, and its first error, or what is said to a stub."""
         cases, stopped = [], None
-        names = list(self.names) or names_of(self.solution, max(map(len, drawn)))
         for arguments in drawn:
             wanted = self.answer(self.solution, *copied(arguments))
             try:
-                cases.append(call(function, self.answer, arguments, wanted, names, self.advice))
+                cases.append(call(function, self.answer, arguments, wanted, self._named(arguments), self.advice))
             except Stopped as error:
                 if is_stub(error.__cause__, function):
                     return [], " is still the stub; replace the line with NotImplementedError by your code."
                 stopped = stopped or error
         return cases, stopped
 
+    def _named(self, arguments: tuple) -> dict[str, Any]:
+        """The arguments by name; where the solution has defaults, with these."""
+        if self.names:
+            return dict(zip(self.names, arguments, strict=True))
+        given = with_defaults(self.solution, arguments)
+        return dict(zip(names_of(self.solution, len(given)), given, strict=True))
+
     def _crash(self, sentence: str, cases: list[Case]) -> str:
         if cases and all(self._right(case) for case in cases):
-            return f" is right for some sizes and stops at others; is a size fixed in the code? It {sentence}"
+            fixed = " A size seems to be fixed in the code." if "two shapes do not fit" in sentence else ""
+            return f" is right for {in_words(cases[0].arguments)}, but {sentence}{fixed}"
         return f" {sentence}"
 
     def _right(self, case: Case) -> bool:

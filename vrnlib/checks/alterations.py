@@ -58,7 +58,7 @@ def _changed(value: Any, change: Callable) -> Any:
     return type(value)(change(value))
 
 
-def alterations(cases: list[Case]) -> Iterator[tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]]:
+def alterations(cases: list[Case]) -> Iterator[tuple[str, Callable[..., dict[str, Any]]]]:
     """What may have been done to the arguments: (words, arguments → other arguments)."""
     given = cases[0].arguments
     for one, other in combinations(given, 2):

@@ -114,10 +114,10 @@ def changed(before: tuple, after: tuple, names: list[str]) -> tuple[str, ...]:
     return tuple(name for name, old, new in pairs if not same(as_array(new), as_array(old), 0.0))
 
 
-def shapes(arguments: dict[str, Any]) -> str:
+def in_words(arguments: dict[str, Any]) -> str:
     """The arguments in a few words: arrays as shapes, numbers as numbers.
 
-    >>> shapes({"points": np.zeros((7, 2)), "offset": 99.5})
+    >>> in_words({"points": np.zeros((7, 2)), "offset": 99.5})
     'points (7, 2), offset 99.5'
     """
     words = []

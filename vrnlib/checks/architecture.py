@@ -114,6 +114,10 @@ CONVOLUTION_PARAMETERS = Exercise(
         "two numbers per output channel were added; a convolution has one bias, a batch norm would have two.": (
             lambda i, o, k: o * (i * k * k + 2)
         ),
+        "the kernel has k × k places, not 2 k.": lambda i, o, k: o * (i * 2 * k + 1),
+        "those are the pairs of channels alone; each pair has k × k weights, each output a bias.": lambda i, o, k: (
+            i * o
+        ),
         "the kernel is k × k, not k × k × k; the network has no 3D layer.": lambda i, o, k: o * (i * k**3 + 1),
         "weights and biases came back apart; return their sum.": lambda i, o, k: (o * i * k * k, o),
     },
@@ -157,6 +161,8 @@ VOXEL_PROBABILITIES = Exercise(
         "a softmax over the whole batch makes all voxels compete.": lambda x: torch.softmax(x.ravel(), 0).reshape(
             x.shape
         ),
+        "the logits were divided by their sum; that is no probability.": lambda x: x / x.sum(),
+        "the mean over the batch was taken; each face keeps its own voxels.": lambda x: torch.sigmoid(x.mean(dim=0)),
         "the logits were clamped to [0, 1]; the sigmoid bends them there smoothly.": lambda x: x.clamp(0, 1),
         "that is (1 + tanh(x)) / 2 = sigmoid(2 x), twice as steep as the sigmoid.": lambda x: torch.sigmoid(2 * x),
         "that is tanh, from −1 to 1; a probability is in [0, 1].": torch.tanh,

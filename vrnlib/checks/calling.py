@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from vrnlib.checks.answers import Case, changed, copied, shapes
+from vrnlib.checks.answers import Case, changed, copied, in_words
 
 #: The message of a stub's NotImplementedError, as the builder of the notebooks writes it.
 YOUR_TURN = "your turn"
@@ -56,8 +56,20 @@ def names_of(function: Callable, count: int) -> list[str]:
     return [f"argument {number}" for number in range(1, count + 1)]
 
 
+def with_defaults(function: Callable, arguments: tuple) -> tuple:
+    """The arguments and, behind them, the defaults of those that were left out.
+
+    >>> with_defaults(lambda z, offset=99.5: z, (3,))
+    (3, 99.5)
+    """
+    with contextlib.suppress(TypeError, ValueError):
+        left = list(inspect.signature(function).parameters.values())[len(arguments) :]
+        return arguments + tuple(parameter.default for parameter in left if parameter.default is not parameter.empty)
+    return arguments
+
+
 def call(
-    function: Callable, answer: Callable, arguments: tuple, wanted: Any, names: list[str], advice: Advice = ()
+    function: Callable, answer: Callable, arguments: tuple, wanted: Any, named: dict[str, Any], advice: Advice = ()
 ) -> Case:
     """Call the function with copies of the arguments; what it prints is kept and printed again afterwards.
 
@@ -65,11 +77,10 @@ def call(
     """
     given = copied(arguments)
     output = io.StringIO()
-    named = dict(zip(names, arguments, strict=False))
     try:
         with contextlib.redirect_stdout(output):
             got = answer(function, *given)
-            written = changed(arguments, given, names)
+            written = changed(arguments, given, list(named))
             got = got if isinstance(got, types.GeneratorType) else _kept(got)
     except Exception as error:
         raise Stopped(error_sentence(error, function, named, advice)) from error
@@ -103,7 +114,7 @@ def error_sentence(error: Exception, function: Callable, arguments: dict[str, An
     where = f" in line {place[0]} (`{place[1]}`)" if place else ""
     meaning = next((words for pattern, words in (*advice, *ADVICE) if re.search(pattern, str(error))), "")
     ending = f": {meaning}." if meaning else "."
-    return f"stopped{where} with {type(error).__name__}: {text} [{shapes(arguments)}]{ending}"
+    return f"stopped{where} with {type(error).__name__}: {text} [{in_words(arguments)}]{ending}"
 
 
 def _files(function: Callable) -> set[str]:

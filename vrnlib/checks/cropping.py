@@ -108,6 +108,13 @@ DECODE_HEATMAP = Exercise(
         "the place is cut to whole cells; the fractions are the point of the mean.": lambda h: np.trunc(
             decode_heatmap(h)
         ),
+        "the place runs from −1 to 1; it must be in cells.": lambda h: (
+            2 * decode_heatmap(h) / np.array(h.shape[::-1]) - 1
+        ),
+        "the map was divided by its largest cell; it must keep the sum 1.": lambda h: decode_heatmap(h / h.max()),
+        "each column's largest cell was taken in place of its sum.": lambda h: np.array(
+            [h.max(axis=axis) @ np.arange(h.shape[1 - axis]) for axis in (0, 1)]
+        ),
         "the weights were squared; take them as they are.": lambda h: decode_heatmap(h**2 / (h**2).sum()),
         "the place is divided by the last column and row; it must be in cells.": lambda h: (
             decode_heatmap(h) / (np.array(h.shape[::-1]) - 1)
@@ -134,6 +141,10 @@ CROP_SCALE = Exercise(
         (
             "the mean of width and height was used; the rule takes sqrt(w·h), the side of a square of the same area."
         ): lambda p: 90 / float(_extent(p).mean()),
+        "the root was multiplied, not divided by; a larger face needs a smaller scale.": lambda p: (
+            90 * math.sqrt(np.prod(_extent(p)))
+        ),
+        "width and height got a scale each; there is one, 90 / sqrt(w·h).": lambda p: 90 / _extent(p),
         "the sum of width and height stands under the root; multiply them.": lambda p: 90 / math.sqrt(_extent(p).sum()),
         "width and height are one too large; a box of points is max − min wide, without + 1.": lambda p: (
             90 / math.sqrt(np.prod(_extent(p) + 1))
@@ -194,6 +205,9 @@ CROP_MATRIX = Exercise(
         "tx and ty are swapped; x stands in the first row.": lambda p: _with_shift(p, crop_matrix(p)[::-1, 2]),
         "the sign of the shift is turned; it is 95.5 − scale · middle.": lambda p: _with_shift(
             p, -crop_matrix(p)[:, 2]
+        ),
+        "the scaled middle was added; the shift is 95.5 − scale · middle.": lambda p: _with_shift(
+            p, 95.5 + crop_scale(p) * _middle(p)
         ),
         "that is the inverse, crop → photo; the matrix must lead from the photo to the crop.": lambda p: (
             np.column_stack([np.eye(2), -crop_matrix(p)[:, 2]]) / crop_scale(p)

@@ -15,6 +15,7 @@ import numpy as np
 from vrnlib.checks.alterations import altered_arguments
 from vrnlib.checks.answers import Array, Case, Pair, as_array, close, copied, pairs_of, results, same
 from vrnlib.checks.calling import globals_read, with_global
+from vrnlib.checks.formulas import formula
 from vrnlib.checks.relations import RELATION_DETECTORS, changed_numbers, factor, not_finite, offset
 from vrnlib.checks.shapes import SHAPE_DETECTORS, Detector, everywhere
 from vrnlib.checks.solids import columns_of_voxels
@@ -23,7 +24,9 @@ ORDINALS = ("first", "second", "third", "fourth")
 
 
 def first_of(detectors: Iterable[Detector], pairs: list[Pair]) -> str | None:
-    """The first sentence that a detector says."""
+    """The first sentence that a detector says, unless the answer is so nearly right that any relation would hold."""
+    if all(close(pair.got, pair.wanted) for pair in pairs):
+        return None
     return next((sentence for detector in detectors if (sentence := detector(pairs))), None)
 
 
@@ -78,9 +81,9 @@ def whatever_the_argument(cases: list[Case], pairs: list[Pair]) -> str | None:
 def as_it_came(cases: list[Case], pairs: list[Pair]) -> str | None:
     """An argument, or one of its columns, returned as it is."""
     for name in cases[0].arguments:
-        if everywhere(pairs, lambda p, n=name: as_array(p.arguments[n])):
+        if everywhere(pairs, lambda p, n: as_array(p.arguments[n]), name):
             return f"`{name}` came back unchanged."
-        if everywhere(pairs, lambda p, n=name: as_array(p.arguments[n])[..., ::-1]):
+        if everywhere(pairs, lambda p, n: as_array(p.arguments[n])[..., ::-1], name):
             return f"`{name}` came back with its last axis reversed and nothing else done."
     return None
 
@@ -162,14 +165,16 @@ def which_are_wrong(pairs: list[Pair]) -> str:
 
 def numbers(pairs: list[Pair]) -> str:
     """What is left to say when nothing is recognised: how far the answer is from the right one."""
-    pair = next(pair for pair in pairs if not close(pair.got, pair.wanted))
+    pair = next((pair for pair in pairs if not close(pair.got, pair.wanted, 1e-9)), pairs[0])
     got, wanted = pair.got, pair.wanted
     if got.shape != wanted.shape:
+        if wanted.ndim == 0:
+            return f"expected one number, got an array of shape {got.shape}."
         return f"expected an answer of shape {wanted.shape}, got {got.shape}."
     if (got.dtype == bool) != (wanted.dtype == bool):
         return f"expected dtype {wanted.dtype}, got {got.dtype}."
     if wanted.size == 1:
-        return f"expected {wanted.item():.6g}, got {got.item():.6g}."
+        return f"expected {wanted.item():.10g}, got {got.item():.10g}."
     if wanted.dtype == bool:
         differ = (got != wanted).mean()
         return f"{differ:.2%} of the values differ; {wanted.mean():.2%} should be true, {got.mean():.2%} are."
@@ -181,9 +186,7 @@ def _wide(array: Array) -> Array:
     return array.astype(float) if array.dtype.kind != "c" else np.abs(array)
 
 
-def of_one_result(
-    function: Callable, solution: Callable, answer: Callable, cases: list[Case], pairs: list[Pair], tolerance: float
-) -> str:
+def of_one_result(solution: Callable, answer: Callable, cases: list[Case], pairs: list[Pair], tolerance: float) -> str:
     """The sentence for one result, from the specific to the general."""
     shaped = all(pair.got.shape == pair.wanted.shape for pair in pairs)
     single = not isinstance(cases[0].wanted, tuple)
@@ -195,7 +198,7 @@ def of_one_result(
         or (shaped and first_of([columns_of_voxels, *RELATION_DETECTORS[:-2]], pairs))
         or (single and altered_arguments(lambda *a: answer(solution, *a), cases, tolerance))
         or columns(pairs)
-        or a_global(function, answer, cases, tolerance)
+        or (shaped and formula(pairs))
         or (shaped and first_of(RELATION_DETECTORS[-2:], pairs))
         or numbers(pairs)
     )
@@ -210,12 +213,12 @@ def diagnose(
     canonical: Callable[[Any], Any] | None = None,
 ) -> str:
     """What is wrong with the answers in these cases, of which at least one is wrong; one sentence."""
-    sentence = nothing(cases) or container(cases)
+    sentence = nothing(cases) or container(cases) or a_global(function, answer, cases, tolerance)
     if sentence:
         return sentence
     wanted = cases[0].wanted
     if not isinstance(wanted, tuple):
-        return of_one_result(function, solution, answer, cases, pairs_of(cases, 0, canonical), tolerance)
+        return of_one_result(solution, answer, cases, pairs_of(cases, 0, canonical), tolerance)
     if any(len(results(case.got, case.wanted)) != len(wanted) for case in cases):
         return f"return {len(wanted)} results, not one."
     sentence = altered_arguments(lambda *a: answer(solution, *a), cases, tolerance)
@@ -223,6 +226,6 @@ def diagnose(
         return sentence
     parts = [pairs_of(cases, part, canonical) for part in range(len(wanted))]
     bad = [part for part, pairs in enumerate(parts) if not all(close(p.got, p.wanted, tolerance) for p in pairs)]
-    said = of_one_result(function, solution, answer, cases, parts[bad[0]], tolerance)
+    said = of_one_result(solution, answer, cases, parts[bad[0]], tolerance)
     rest = "" if len(bad) > 1 else f" (the other{'s are' if len(wanted) > 2 else ' is'} right)"
     return f"the {ORDINALS[bad[0]]} result{rest}: {said}"

@@ -26,14 +26,18 @@ BLOCK_ADVICE = (
 
 
 def fill_by_shape(module: nn.Module) -> nn.Module:
-    """Fill all parameters and statistics by their shapes alone, whatever their names and order; evaluation mode."""
+    """Fill all parameters and statistics by their shapes alone, whatever their names and order; evaluation mode.
+
+    Parameters have both signs, so that nothing that a ReLU would change stays unseen; variances are positive.
+    """
+    statistics = {id(tensor) for tensor in module.buffers()}
     for tensor in [*module.parameters(), *module.buffers()]:
         if not tensor.is_floating_point():
             continue
         seed = sum((position + 1) * side for position, side in enumerate(tensor.shape))
         values = np.random.default_rng(seed).uniform(0.2, 0.8, tuple(tensor.shape))
-        if tensor.ndim > 1:
-            values = (values - 0.5) * 2 / np.sqrt(tensor[0].numel())
+        if id(tensor) not in statistics:
+            values = (values - 0.5) * 4 / np.sqrt(tensor[0].numel())
         tensor.data.copy_(torch.from_numpy(values))
     return module.eval()
 
@@ -77,6 +81,7 @@ class Variant(nn.Module):
             "difference": lambda: self.skip(x) - y,
             "minus": lambda: y - self.skip(x),
             "mean": lambda: (y + self.skip(x)) / 2,
+            "relu branch": lambda: torch.relu(y) + self.skip(x),
             "relu": lambda: torch.relu(y + self.skip(x)),
         }
         return joins[self.joined]()
@@ -95,6 +100,7 @@ RESPONSES: dict[str, dict[str, str]] = {
     "the branch is added twice.": {"joined": "branch twice"},
     "the branch is subtracted from the skip; add them.": {"joined": "difference"},
     "the input is subtracted; add it.": {"joined": "minus"},
+    "a ReLU follows the last convolution of the branch; nothing does.": {"joined": "relu branch"},
     "the sum of branch and skip is halved.": {"joined": "mean"},
     "the skip starts behind the first batch norm and ReLU; it must take the block's own input.": {
         "joined": "activated"
@@ -116,6 +122,7 @@ def examine_block(block: Callable, cases: list[Case]) -> str | None:
         or _layers(module, inputs, outputs)
         or _modes(module, x)
         or _response(cases)
+        or _numbers(worst)
     )
 
 
@@ -207,12 +214,15 @@ def _kernels(wanted: Counter, found: Counter) -> str | None:
         return None
     names = [", ".join(f"{a}→{b} {k}×{k}" for a, b, k in sorted(some.elements())) for some in (missing, extra)]
     if missing and extra:
-        kernels = [sorted(k for _, _, k in some.elements()) for some in (missing, extra)]
-        hint = ""
-        if kernels[0] != kernels[1]:
-            hint = "; the three kernels are 1×1, 3×3, 1×1, and the skip's is 1×1"
-        elif sum(missing.values()) > 1:
+        kernels, widths = (
+            [sorted(layer[part] for layer in some.elements()) for some in (missing, extra)]
+            for part in (slice(2, 3), slice(0, 2))
+        )
+        hint = "; the 3×3 convolution is the middle one"
+        if widths[0] != widths[1]:
             hint = "; the two inner widths are half of the outputs"
+        elif kernels[0] != kernels[1]:
+            hint = "; the three kernels are 1×1, 3×3, 1×1, and the skip's is 1×1"
         return f"the convolutions differ: expected {names[0]}, got {names[1]}{hint}."
     if missing:
         return f"a convolution is missing: {names[0]} (or it is not in the module's own attributes)."
@@ -231,6 +241,15 @@ def _response(cases: list[Case]) -> str | None:
         if all(_responds(case, options) for case in cases):
             return sentence
     return None
+
+
+def _numbers(case: Case) -> str:
+    """What is left to say: the number of parameters, or how far the response is from the right one."""
+    (y, count), (right, wanted) = case.got, case.wanted
+    if count != wanted:
+        return f"the block has {count:,} parameters, {wanted:,} were expected."
+    largest = float((y - right).abs().max())
+    return f"the parameters are right, but the response differs by up to {largest:.3g}; is every layer used, and once?"
 
 
 def _responds(case: Case, options: dict[str, str]) -> bool:

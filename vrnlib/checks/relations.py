@@ -82,12 +82,25 @@ def _float(array: Array) -> Array:
 
 def nothing_left(pairs: list[Pair]) -> str | None:
     """Zero, up to rounding."""
-    if all(
-        np.abs(_float(pair.got)).max(initial=0) < 1e-9 * np.abs(_float(pair.wanted)).max(initial=0) for pair in pairs
-    ):
-        return (
-            "the answer is 0 in every case; a vector's product with its own cross product is, and so is an empty sum."
-        )
+    sizes = [[np.abs(_float(array)).max(initial=0) for array in (pair.got, pair.wanted)] for pair in pairs]
+    if all(got < 1e-9 * wanted for got, wanted in sizes):
+        return "the answer is 0 in every case; a vector's product with its own cross product is, or an empty sum."
+    return None
+
+
+def clipped(pairs: list[Pair]) -> str | None:
+    """Right between two bounds and cut off there."""
+    numbers = _numbers(pairs)
+    if numbers is None:
+        return None
+    low, high = float(numbers[0].min()), float(numbers[0].max())
+    if low < high and everywhere(pairs, lambda p: np.clip(_float(p.wanted), low, high)):
+        cut = [
+            f"{end} {at:.6g}"
+            for end, at, out in (("below", low, low > numbers[1].min()), ("above", high, high < numbers[1].max()))
+            if out
+        ]
+        return f"the numbers are cut off {' and '.join(cut)}; leave them as they are."
     return None
 
 
@@ -96,7 +109,7 @@ def flipped(pairs: list[Pair]) -> str | None:
     count = pairs[0].wanted.ndim
     for size in range(1, count + 1):
         for chosen in combinations(range(count), size):
-            if everywhere(pairs, lambda p, chosen=chosen: np.flip(p.wanted, chosen)):
+            if everywhere(pairs, lambda p, chosen: np.flip(p.wanted, chosen), chosen):
                 if count == 1:
                     return "the right numbers came back in reversed order."
                 if count == 2 and size == 1:
@@ -119,7 +132,7 @@ def reordered(pairs: list[Pair]) -> str | None:
         return None
     what = "columns" if pairs[0].wanted.ndim > 1 else "numbers"
     for order in permutations(range(max(length))):
-        if list(order) != sorted(order) and everywhere(pairs, lambda p, order=order: p.wanted[..., list(order)]):
+        if list(order) != sorted(order) and everywhere(pairs, lambda p, order: p.wanted[..., list(order)], order):
             moved = [place for place, old in enumerate(order) if place != old]
             if len(moved) == 2:
                 return f"{what} {moved[0]} and {moved[1]} (from 0) are swapped."
@@ -153,7 +166,7 @@ def changed_numbers(pairs: list[Pair]) -> str | None:
         opposite = everywhere(pairs, lambda p: ~p.wanted)
         return "every truth value is turned into its opposite." if opposite else None
     for sentence, change in CHANGES:
-        if everywhere(pairs, lambda p, change=change: change(_float(p.wanted))):
+        if everywhere(pairs, lambda p, change: change(_float(p.wanted)), change):
             return sentence
     return None
 
@@ -189,7 +202,7 @@ def factor(pairs: list[Pair]) -> str | None:
             (2, "multiplied twice by"),
             (-2, "divided twice by"),
         ):
-            if everywhere(pairs, lambda p, a=amount, k=power: _float(p.wanted) * float(a(p)) ** k):
+            if everywhere(pairs, lambda p, a, k: _float(p.wanted) * float(a(p)) ** k, amount, power):
                 counted = words.startswith("the number") and abs(power) == 1
                 hint = (", a mean for a sum" if power < 0 else ", a sum for a mean") if counted else ""
                 return f"your answer is the right one {phrase} {words}{hint}."
@@ -212,14 +225,14 @@ def offset(pairs: list[Pair]) -> str | None:
         return f"every number is {much}."
     for words, amount in amounts(pairs[0]):
         for times, phrase in ((1, ""), (-1, ""), (2, "twice "), (-2, "twice "), (0.5, "half of "), (-0.5, "half of ")):
-            if everywhere(pairs, lambda p, a=amount, t=times: _float(p.wanted) + t * float(a(p))):
+            if everywhere(pairs, lambda p, a, t: _float(p.wanted) + t * float(a(p)), amount, times):
                 return f"your answer is too {'large' if times > 0 else 'small'} by {phrase}{words}."
     return None
 
 
-def amounts(pair: Pair) -> list[tuple[str, Callable[[Pair], Any]]]:
+def amounts(pair: Pair) -> list[tuple[str, Callable[..., Any]]]:
     """Numbers that come from the arguments: scalars, sizes of axes, counts of numbers."""
-    found: list[tuple[str, Callable[[Pair], Any]]] = []
+    found: list[tuple[str, Callable[..., Any]]] = []
     for name, value in pair.arguments.items():
         shape = getattr(value, "shape", None)
         if shape is None:
@@ -230,6 +243,12 @@ def amounts(pair: Pair) -> list[tuple[str, Callable[[Pair], Any]]]:
             word = "items" if len(shape) == 1 else word
             found.append((f"the number of {word} of `{name}`", lambda p, n=name, a=axis: p.arguments[n].shape[a]))
         found.append((f"the number of values in `{name}`", lambda p, n=name: np.prod(p.arguments[n].shape)))
+        for word, size in (("smallest", np.nanmin), ("largest", np.nanmax), ("mean", np.nanmean), ("sum", np.nansum)):
+            kind = "value" if word.endswith("est") else "of the values"
+            words = f"the {word} {kind} {'in' if kind == 'value' else 'of'} `{name}`"
+            found.append((words, lambda p, n=name, s=size: s(_float(as_array(p.arguments[n])))))
+        if len(shape) == 1 and shape[0] <= 4:
+            found += [(f"`{name}`[{at}]", lambda p, n=name, i=at: p.arguments[n][i]) for at in range(shape[0])]
     return found
 
 
@@ -238,7 +257,7 @@ def not_normalized(pairs: list[Pair]) -> str | None:
     for word, size in (("sum", lambda a: a.sum(-1)), ("length", lambda a: np.sqrt((a**2).sum(-1)))):
         if any(not pair.wanted.ndim or not np.allclose(size(_float(pair.wanted)), 1, atol=1e-4) for pair in pairs):
             continue
-        if everywhere(pairs, lambda p, s=size: _float(p.wanted) * s(_float(p.got))[..., None]):
+        if everywhere(pairs, lambda p, s: _float(p.wanted) * s(_float(p.got))[..., None], size):
             return f"the answer is not normalised; divide it by its {word}, so that this becomes 1."
     return None
 
@@ -251,6 +270,7 @@ RELATION_DETECTORS: list[Detector] = [
     reordered,
     factor,
     offset,
+    clipped,
     not_normalized,
     shifted,
     not_finite,

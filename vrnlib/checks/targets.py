@@ -178,6 +178,13 @@ FILL_COLUMNS = Exercise(
         "the volume is filled where NaN was made 0; columns without a surface stay empty.": lambda b, f, o, d: (
             fill_columns(np.nan_to_num(b), np.nan_to_num(f), o, d)
         ),
+        "the offset was subtracted; k = 2 z + offset.": lambda b, f, o, d: fill_columns(b, f, -o, d),
+        "the depth is doubled twice; there are two slices per pixel.": lambda b, f, o, d: fill_columns(
+            2 * b, 2 * f, o, d
+        ),
+        "half of the depth was taken for the offset; use the argument.": lambda b, f, o, d: fill_columns(
+            b, f, d / 2, d
+        ),
         "`|` joins what `&` must: a voxel is solid in front of the back and behind the front.": lambda b, f, o, d: (
             (np.arange(d)[:, None, None] >= 2 * b + o) | (np.arange(d)[:, None, None] <= 2 * f + o)
         ),

@@ -55,16 +55,19 @@ def _loss_cases(rng: np.random.Generator) -> list[tuple]:
 
 
 def _volume_cases(rng: np.random.Generator) -> list[tuple]:
-    cases = []
-    for shape in [(3, 4, 5), (6, 7, 8), (200, 24, 24)]:
+    """Solids that are smaller, and larger, than what the logits say."""
+    cases: list[tuple] = []
+    for shape, cut in [((3, 4, 5), 0.6), ((6, 7, 8), -0.6), ((200, 24, 24), 0.6)]:
         noise = rng.normal(size=shape)
         logits = noise + 0.05 * np.sign(noise)  # no logit is so near to 0 that rounding decides
-        cases.append((_tensor(logits), _tensor(2.5 * logits + rng.normal(size=shape) > 0.5)))
+        cases.append((_tensor(logits), _tensor(2.5 * logits + rng.normal(size=shape) > cut)))
     return cases
 
 
 def _step_cases(rng: np.random.Generator) -> list[tuple]:
+    """Weights without a memory, one of them without a gradient, and weights with both."""
     small, large = (_tensor(rng.normal(size=(2, count))) for count in (5, 1000))
+    small[1, 2] = 0
     memory = large[1].abs() + 0.2
     return [
         (small[0], small[1], torch.zeros(5), float(rng.uniform(0.05, 0.2))),
@@ -156,6 +159,15 @@ INTERSECTION = Exercise(
         ),
         "the logits were cut at 0.5; a probability of 0.5 is a logit of 0.": lambda x, y: intersection_over_union(
             x - 0.5, y
+        ),
+        "the logits were cut at 1; a probability of 0.5 is a logit of 0.": lambda x, y: intersection_over_union(
+            x - 1, y
+        ),
+        "the intersection is divided by the larger of both solids; divide it by their union.": lambda x, y: (
+            ((x > 0) & (y > 0.5)).sum() / max((x > 0).sum(), (y > 0.5).sum())
+        ),
+        "the intersection is divided by the smaller of both solids; divide it by their union.": lambda x, y: (
+            ((x > 0) & (y > 0.5)).sum() / min((x > 0).sum(), (y > 0.5).sum())
         ),
         "the intersection is divided by the true solid alone; that is recall.": lambda x, y: (
             ((x > 0) & (y > 0.5)).sum() / (y > 0.5).sum()
@@ -256,6 +268,10 @@ RMSPROP = Exercise(
         "the root of the memory came back; keep the mean of squares itself.": lambda w, g, s, r, a=0.99: (
             rmsprop_step(w, g, s, r, a)[0],
             rmsprop_step(w, g, s, r, a)[1].sqrt(),
+        ),
+        "1e-8 is missing in the divisor; a weight without gradient or memory is NaN.": lambda w, g, s, r, a=0.99: (
+            w - r * g / rmsprop_step(w, g, s, r, a)[1].sqrt(),
+            rmsprop_step(w, g, s, r, a)[1],
         ),
         "the gradient is multiplied by the root; divide by it.": lambda w, g, s, r, a=0.99: (
             w - r * g * rmsprop_step(w, g, s, r, a)[1].sqrt(),
