@@ -18,9 +18,10 @@ from torch.utils.data import Dataset
 
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import MIRRORED, face_box
-from vrnlib.synthetic.appearance import noise_tile
-from vrnlib.synthetic.backgrounds import background, damage, smooth_noise
+from vrnlib.synthetic.backgrounds import background, smooth_noise
+from vrnlib.synthetic.damage import damage
 from vrnlib.synthetic.faces import FaceRenderer
+from vrnlib.synthetic.textures import noise_tile
 from vrnlib.training.data import stored_array
 
 CROP, CANVAS = 224, 336
