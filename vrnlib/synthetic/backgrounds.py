@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage
+from numpy.typing import NDArray
 
+from tddfa.arrays import Image
 from vrnlib.images import read_photo
 
 PICTURES = (
@@ -37,7 +39,7 @@ PICTURES = (
 
 
 @lru_cache(maxsize=1)
-def pictures() -> tuple[np.ndarray, ...]:
+def pictures() -> tuple[Image, ...]:
     """The background pictures that this scikit-image has, uint8 RGB, at most 640 pixels long."""
     folder, out = Path(skimage.__file__).parent / "data", []
     for name in PICTURES:
@@ -50,13 +52,14 @@ def pictures() -> tuple[np.ndarray, ...]:
     return tuple(out)
 
 
-def smooth_noise(rng: np.random.Generator, size: int, cells: int, channels: int = 1) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, size: int, cells: int, channels: int = 1) -> NDArray[np.float32]:
     """(size, size, channels) float32 noise with about ``cells`` bumps along a side."""
     small = rng.standard_normal((cells, cells, channels), dtype=np.float32)
-    return cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC).reshape(size, size, channels)
+    out = np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
+    return out.reshape(size, size, channels)
 
 
-def background(rng: np.random.Generator, size: int) -> np.ndarray:
+def background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """Draws a background: a piece of a picture, a wall with a gradient, a blurred room, cloudy colors."""
     kind, shelf = rng.random(), pictures()
     half = (size + 1) // 2
@@ -71,21 +74,21 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
         for cells, amount in ((3, 0.18), (9, 0.1), (40, 0.05)):
             out += np.float32(amount * rng.uniform(0.3, 1)) * smooth_noise(rng, half, cells, 3)
     if len(out) != size:
-        out = cv2.resize(out, (size, size), interpolation=cv2.INTER_LINEAR)
+        out = np.asarray(cv2.resize(out, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
     colorful = rng.beta(1.2, 2.2)
     mix = np.full((3, 3), (1 - colorful) / 3) + np.eye(3) * colorful
-    return cv2.transform(np.ascontiguousarray(out, np.float32), mix)
+    return np.asarray(cv2.transform(np.ascontiguousarray(out, np.float32), mix), np.float32)
 
 
-def _piece(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarray:
+def _piece(rng: np.random.Generator, picture: Image, size: int) -> NDArray[np.float32]:
     height, width = picture.shape[:2]
     side = int(rng.uniform(0.3, 1.0) * min(height, width))
     y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    out = picture[y : y + side, x : x + side]
+    out: np.ndarray = picture[y : y + side, x : x + side]
     if rng.random() < 0.5:
         out = out[:, ::-1]
     if rng.random() < 0.25:
-        out = np.rot90(out, rng.integers(1, 4))
+        out = np.rot90(out, int(rng.integers(1, 4)))
     out = cv2.resize(np.ascontiguousarray(out), (size, size), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
         out = out[..., rng.permutation(3)]
@@ -98,7 +101,7 @@ def _piece(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarr
     return out.astype(np.float32) * cast.astype(np.float32)
 
 
-def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
+def _wall(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     a = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     t = (float(np.cos(a)) * ramp[None] + float(np.sin(a)) * ramp[:, None])[..., None] * 0.5 + 0.5
@@ -111,7 +114,7 @@ def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
     return out + np.float32(rng.uniform(0, 0.03)) * smooth_noise(rng, size, int(rng.integers(6, 90)))
 
 
-def _room(rng: np.random.Generator, size: int) -> np.ndarray:
+def _room(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     out = np.ascontiguousarray(_wall(rng, size))
     for _ in range(rng.integers(3, 14)):
         x, y = rng.integers(-60, size, 2)
@@ -121,4 +124,4 @@ def _room(rng: np.random.Generator, size: int) -> np.ndarray:
             cv2.rectangle(out, (int(x), int(y)), (int(x + w), int(y + h)), tone, -1)
         else:
             cv2.circle(out, (int(x), int(y)), int(w // 4), tone, -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 3.5))
+    return np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 3.5)), np.float32)

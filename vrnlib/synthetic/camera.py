@@ -21,7 +21,7 @@ from tddfa.describe import short_repr
 class Camera:
     """A real (perspective) camera in front of a turned head."""
 
-    rotation: NDArray[np.float64]
+    rotation: Floats
     """(3, 3) the head's turn, model axes."""
     angles: NDArray[np.float64]
     """(3,) yaw, pitch, roll of it, degrees."""

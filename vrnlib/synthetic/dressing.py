@@ -76,7 +76,8 @@ def dress(head: Head, maps: HeadMaps, appearance: Appearance, angles: Floats, rn
     bald = appearance.style == "bald"
     scalp = np.zeros(len(head.vertices), np.float32) if bald else maps.scalp(appearance)
     skull = Skull.around(head.vertices[maps.upper])
-    worn, lenses = [], []
+    worn: list[Mesh] = []
+    lenses: list[Mesh] = []
     if head.mouth_opening > OPEN_MOUTH:
         worn += teeth(head.points, head.neutral, appearance.teeth, rng)
 

@@ -184,10 +184,11 @@ def strands(scalp: Scalp, maps: HeadMaps, appearance: Appearance, skull: Skull, 
     lengths *= combing.length
     if appearance.fringe and ribbons.fringe:
         front = smoothstep(0, 35, mean[:, 2]) * smoothstep(60, 85, mean[:, 1])
-        k = (front > 0.25) & (rng.random(count) < 0.9)
+        above_forehead = (front > 0.25) & (rng.random(count) < 0.9)
         forward = np.array([rng.normal(0, 0.35), -0.8, 0.7], np.float32)
-        comb[k] = forward + rng.normal(0, 0.08, (k.sum(), 3))
-        lengths[k] = rng.uniform(30, 60) * rng.uniform(0.85, 1.08, k.sum())
+        number = above_forehead.sum()
+        comb[above_forehead] = forward + rng.normal(0, 0.08, (number, 3))
+        lengths[above_forehead] = rng.uniform(30, 60) * rng.uniform(0.85, 1.08, number)
 
     lift = np.broadcast_to(combing.lift, count)[:, None]
     d = (lift * normal + 0.6 * comb + rng.normal(0, combing.stray, (count, 3))).astype(np.float32)

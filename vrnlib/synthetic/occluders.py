@@ -5,27 +5,32 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from tddfa.arrays import Floats
 from vrnlib.synthetic.backgrounds import smooth_noise
 
+OCCLUDERS = ("hand", "microphone", "thing", "thing")
 
-def occlude(image: np.ndarray, points: np.ndarray, skin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+
+def occlude(image: Floats, points: Floats, skin: Floats, rng: np.random.Generator) -> Floats:
     """Puts a hand, a microphone, or a piece of something in front of the face.
 
     Args:
-        image: picture to draw into.
-        points: (68, 2+) landmarks in its pixels.
+        image: (H, H, 3) picture in displayed values; it is not changed.
+        points: (68, 2|3) landmarks in its pixels.
         skin: (3,) displayed color of lit skin, for the hand.
+        rng: draws what and where.
     """
     size, face = image.shape[0], float(np.sqrt(np.prod(np.ptp(points[:, :2], axis=0))))
     mask = np.zeros((size, size), np.uint8)
-    kind = rng.integers(4)
+    kind = OCCLUDERS[rng.integers(len(OCCLUDERS))]
     anchor = points[rng.choice([2, 5, 8, 11, 14, 3, 13]), :2] + rng.normal(0, 0.08, 2) * face
 
-    def pixel(p) -> tuple[int, int]:
-        return tuple(int(round(float(v) * 16)) for v in p)
+    def pixel(point: Floats) -> tuple[int, int]:
+        """In the 1/16 pixels of OpenCV's drawing."""
+        return round(float(point[0]) * 16), round(float(point[1]) * 16)
 
-    tone = rng.random(3) * rng.uniform(0.1, 0.9)
-    if kind == 0:
+    tone: Floats = rng.random(3) * rng.uniform(0.1, 0.9)
+    if kind == "hand":
         tone = skin * rng.uniform(0.85, 1.1)
         away = anchor - points[30, :2]
         a = np.arctan2(away[1], away[0]) + rng.normal(0, 0.5)
@@ -43,8 +48,8 @@ def occlude(image: np.ndarray, points: np.ndarray, skin: np.ndarray, rng: np.ran
             360,
             15,
         )
-        cv2.fillPoly(mask, [palm], 230, cv2.LINE_AA)
-    elif kind == 1:
+        cv2.fillPoly(mask, [np.asarray(palm)], 230, cv2.LINE_AA)
+    elif kind == "microphone":
         ball = points[57, :2] + rng.normal(0, [0.2, 0.06]) * face + [0, rng.uniform(0.1, 0.35) * face]
         end = ball + np.array([rng.normal(0, 0.5), 1.0]) * face * 1.5
         cv2.line(mask, pixel(ball), pixel(end), 170, int(max(2, 0.09 * face)), cv2.LINE_AA, 4)

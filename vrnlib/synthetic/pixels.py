@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,7 +123,7 @@ class PixelPainter:
         pattern[pixels] = self.strands(where.take(pixels, axis=0))
         pixels = np.flatnonzero(material == Material.CLOTH)
         pattern[pixels] = self.cloth(where.take(pixels, axis=0), ClothPattern.random(rng))
-        color *= pattern
+        color *= cv2.merge([pattern] * 3)[:, 0]  # three equal columns: several times as fast as one that is spread
 
         if appearance.beard > 0:
             pixels = pixels_of(self.bearded[:, appearance.beard_style])

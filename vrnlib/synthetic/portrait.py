@@ -92,7 +92,7 @@ class Portrait:
             augment_damage: blur, noise, JPEG and so on over the clean picture.
         """
         layers = self._layers(scene, rng)
-        image = layers.person + layers.behind * (1 - layers.alpha)
+        image = layers.person + layers.behind * cv2.merge([1 - layers.alpha] * 3)
         if rng.random() < OCCLUDED:
             inside = np.clip(scene.vertices[::40, :2].astype(int), 0, scene.canvas - 1)
             skin = np.median(image[inside[:, 1], inside[:, 0]], axis=0)
@@ -114,9 +114,9 @@ class Portrait:
         light = self._lit(placed, dressed, lighting, rng)
         color, coverage = self._painted(placed, dressed, light, lighting, scene, rng)
         size = (scene.canvas, scene.canvas)
-        person = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)[..., None]
-        return Layers(displayed(person), alpha, behind)
+        person = np.asarray(cv2.resize(color, size, interpolation=cv2.INTER_AREA), np.float32)
+        alpha = np.asarray(cv2.resize(coverage, size, interpolation=cv2.INTER_AREA), np.float32)
+        return Layers(displayed(person), alpha[..., None], behind)
 
     def _head(self, scene: Scene) -> Head:
         """The bare head in head axes."""
@@ -174,7 +174,9 @@ class Portrait:
         level = float(light.diffuse[front].mean()) if len(front) else 1.0
         brightest = 0.66 / float(dressed.appearance.skin.max())
         gain = np.float32(min(rng.uniform(0.5, 0.95), brightest) / max(level, 0.05))
-        return Light(light.diffuse * gain, light.highlight * gain)
+        np.multiply(light.diffuse, gain, out=light.diffuse)
+        np.multiply(light.highlight, gain, out=light.highlight)
+        return light
 
     def _painted(
         self,
