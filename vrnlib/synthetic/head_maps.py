@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tddfa import raster
+from tddfa import ibug
 from vrnlib.synthetic.appearance import BEARD_STYLES, Appearance
 from vrnlib.synthetic.lighting import ambient_occlusion
 from vrnlib.synthetic.textures import linear, smooth_fields, smoothstep
@@ -27,6 +27,21 @@ class HeadMaps:
 
     Raises:
         ValueError: the model has no context or no region labels, so it cannot be rendered as a head.
+
+    Attributes:
+        mean: (Na, 3) the mean head, head axes; the first ``face_count`` rows are the face mesh.
+        points: (68, 3) its landmarks.
+        triangles: (Mt, 3) of the head.
+        lips, lid, ear, mouth, eye: (Na,) 1 on these regions, else 0; ``mouth`` is its inside.
+        occlusion: (Na,) the part of the sky that a vertex sees.
+        fields: (Na, 10) smooth noise, five coarse fields and five fine ones; a person mixes their own.
+        flush, shade, wrinkle, nostril: (Na,) where skin is redder, darker, folded, in shadow.
+        deep: (Na,) brightness of the mouth's inside, by depth.
+        beards: (Na, 5) where each of ``BEARD_STYLES`` grows.
+        texture: (Na, 2) place in the skin's fine pattern, mm.
+        height, temple, nape: (Na,) from which the hairline follows: mm up and back, and weights.
+        upper: rows of the upper head, without ears: the skull is fitted to them.
+        area: (Na,) mm² of scalp about a vertex; so many hairs grow there.
     """
 
     def __init__(self, model: Any) -> None:
@@ -39,10 +54,9 @@ class HeadMaps:
         self.face_count = len(face)
         mean = np.concatenate([face, context]).astype(np.float32)
         points = model.landmarks(face)
-        shift = NOSE_TIP - points[30]
+        shift = NOSE_TIP - points[ibug.NOSE_TIP]
         self.mean, self.points = mean + shift, points + shift
         self.triangles = np.concatenate([model.tri, model.context.tri + self.face_count]).astype(np.int32)
-        self.normal = raster.vertex_normals(self.mean, self.triangles, axes="model")
         names = [str(n) for n in model.region_names]
         region = np.asarray(model.region)
 
@@ -70,19 +84,19 @@ class HeadMaps:
         def spot(cx: float, cy: float, sx: float, sy: float) -> NDArray[np.float32]:
             return np.exp(-(((ax - cx) / sx) ** 2) - ((y - cy) / sy) ** 2) * smoothstep(-40, 0, z)
 
-        eye = np.abs(p[36:48]).mean(0)
-        cheek_y, mouth_y = p[33, 1] + 14, p[48:60, 1].mean()
-        self.flush = 0.9 * spot(40, cheek_y, 17, 14) + 0.7 * spot(0, p[30, 1], 12, 9) + 0.4 * spot(0, -76, 15, 9)
-        self.flush = self.flush + 0.6 * self.ear
-        self.shade = 0.8 * spot(eye[0], eye[1] - 13, 13, 5) + 0.55 * self.lid + 0.6 * spot(17, eye[1] + 5, 5, 9)
-        self.wrinkle = (
+        eye = np.abs(p[ibug.EYES]).mean(0)
+        cheek_y, mouth_y = p[33, 1] + 14, p[ibug.OUTER_LIPS, 1].mean()
+        flush = 0.9 * spot(40, cheek_y, 17, 14) + 0.7 * spot(0, p[ibug.NOSE_TIP, 1], 12, 9) + 0.4 * spot(0, -76, 15, 9)
+        flush = flush + 0.6 * self.ear
+        shade = 0.8 * spot(eye[0], eye[1] - 13, 13, 5) + 0.55 * self.lid + 0.6 * spot(17, eye[1] + 5, 5, 9)
+        wrinkle = (
             np.exp(-(((ax - 24 - 0.5 * (p[33, 1] - y)) / 2.5) ** 2))
             * smoothstep(p[33, 1] + 8, p[33, 1], y)
             * smoothstep(mouth_y - 6, mouth_y + 6, y)
             * smoothstep(-10, 10, z)
         )
-        self.nostril = np.exp(-(((ax - abs(p[32, 0]) - 0.4) / 3.0) ** 2) - ((y - p[32, 1] - 1.6) / 1.9) ** 2)
-        self.nostril *= smoothstep(15, 30, z)
+        nostril = np.exp(-(((ax - abs(p[32, 0]) - 0.4) / 3.0) ** 2) - ((y - p[32, 1] - 1.6) / 1.9) ** 2)
+        nostril *= smoothstep(15, 30, z)
         upper = p[[0, 36, 48]][:, 1]
         jaw = smoothstep(-16, -34, y) * smoothstep(100, 70, ax) * smoothstep(-66, -50, z) * smoothstep(-112, -92, y)
         jaw *= 1 - 0.9 * np.exp(-(((ax - 31) / 14) ** 2) - ((y - p[48, 1] - 16) / 10) ** 2)
@@ -100,9 +114,9 @@ class HeadMaps:
         }
         beard_map = np.stack([beards[style] for style in BEARD_STYLES], 1) * clean[:, None]
         self.beards = np.clip(beard_map, 0, 1).astype(np.float32)
-        self.deep = smoothstep(10, 36, z)
-        for name in ("flush", "shade", "wrinkle", "nostril", "deep"):
-            setattr(self, name, getattr(self, name).astype(np.float32))
+        self.flush, self.shade, self.wrinkle, self.nostril, self.deep = (
+            one.astype(np.float32) for one in (flush, shade, wrinkle, nostril, smoothstep(10, 36, z))
+        )
         self.texture = np.stack([x + 0.7 * z, y + 0.3 * z], 1).astype(np.float32)
 
     def _scalp_maps(self) -> None:

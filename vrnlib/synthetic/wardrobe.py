@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tddfa import ibug
 from tddfa.arrays import Floats
 from vrnlib.synthetic.meshes import Material, Mesh, Skull, lattice_mesh, tube
 from vrnlib.synthetic.textures import linear, smoothstep
@@ -74,6 +75,7 @@ SHIRT = (
     Ring(-160, 198, 100, -8),
     Ring(-420, 200, 108, -5),
 )
+HATS = ("beanie", "cap", "brimmed hat")
 COLLAR_ODDS, COLLAR_OR_SCARF_ODDS = 0.42, 0.5
 
 
@@ -116,14 +118,19 @@ def teeth(points: Floats, neutral: Floats, tone: Floats, rng: np.random.Generato
 
 
 def glasses(points: Floats, rng: np.random.Generator) -> tuple[list[Mesh], list[Mesh]]:
-    """(frame, lenses) on the nose bridge; ``points`` (68, 3) landmarks in head axes."""
-    eyes = np.stack([points[36:42].mean(0), points[42:48].mean(0)])
+    """Frame and lenses on the bridge of the nose.
+
+    Args:
+        points: (68, 3) landmarks in head axes.
+        rng: draws form, tone and whether they are dark.
+    """
+    eyes = np.stack([points[ibug.RIGHT_EYE].mean(0), points[ibug.LEFT_EYE].mean(0)])
     half = (eyes[1, 0] - eyes[0, 0]) / 2 + rng.uniform(-0.5, 2.5)
     wide, tall = rng.uniform(20, min(27.0, half - 3.5)), rng.uniform(14, 22)
     power = rng.choice([2.0, rng.uniform(2.2, 4.5)])
     thick = rng.choice([rng.uniform(0.5, 1.0), rng.uniform(1.2, 2.6)])
     tone = rng.random(3) ** 2 * rng.choice([0.06, 0.3]) if rng.random() < 0.75 else linear(170, 150, 110)
-    z = max(points[27, 2] + rng.uniform(0, 4), eyes[:, 2].max() + 9)
+    z = max(points[ibug.BRIDGE, 2] + rng.uniform(0, 4), eyes[:, 2].max() + 9)
     y = eyes[:, 1].mean() - rng.uniform(0, 5)
     a = np.linspace(0, 2 * np.pi, 26)
     frame, lenses = [], []
@@ -156,7 +163,7 @@ def glasses(points: Floats, rng: np.random.Generator) -> tuple[list[Mesh], list[
 
 def hat(skull: Skull, rng: np.random.Generator) -> list[Mesh]:
     """A beanie, a cap with a visor, or a hat with a brim around."""
-    kind = rng.integers(3)
+    kind = HATS[rng.integers(len(HATS))]
     tone = rng.random(3) ** 2 * rng.uniform(0.1, 0.8)
     tone = tone.mean() + (tone - tone.mean()) * rng.uniform(0.1, 1)
     phi = np.linspace(0, 2 * np.pi, 40, endpoint=False)
@@ -173,24 +180,31 @@ def hat(skull: Skull, rng: np.random.Generator) -> list[Mesh]:
     if rng.random() < 0.4:
         color[: rng.integers(2, 4)] = rng.random(3) ** 2 * 0.5
     out = [lattice_mesh(dome, color.reshape(-1, 3), Material.CLOTH, closed=True)]
-    if kind > 0:
+    if kind != "beanie":
+        cap = kind == "cap"
         reach = rng.uniform(50, 78)
-        grow = np.clip((front - 0.35) / 0.65, 0, 1) ** 0.5 if kind == 1 else np.full_like(front, rng.uniform(0.7, 1.1))
+        grow = np.clip((front - 0.35) / 0.65, 0, 1) ** 0.5 if cap else np.full_like(front, rng.uniform(0.7, 1.1))
         s = np.linspace(0, 1, 4)[:, None]
-        outward = np.stack([np.sin(phi) * 0.55 if kind == 1 else np.sin(phi), 0 * phi, front], -1)
+        outward = np.stack([np.sin(phi) * 0.55 if cap else np.sin(phi), 0 * phi, front], -1)
         brim = dome[0] + s[..., None] * reach * grow[:, None] * outward
-        brim[..., 1] -= s * reach * (rng.uniform(0.05, 0.35) + 0.35 * np.sin(phi) ** 2 * (kind == 1)) * (grow > 0)
+        brim[..., 1] -= s * reach * (rng.uniform(0.05, 0.35) + 0.35 * np.sin(phi) ** 2 * cap) * (grow > 0)
         out.append(lattice_mesh(brim, tone * rng.uniform(0.6, 1.1), Material.CLOTH, closed=True))
     return out
 
 
 def hood(points: Floats, skull: Skull, rng: np.random.Generator) -> list[Mesh]:
-    """A headscarf or hood: cloth around the face from the forehead to below the chin, over the back of the head."""
+    """A headscarf or hood: cloth around the face from the forehead to below the chin, over the back of the head.
+
+    Args:
+        points: (68, 3) landmarks in head axes.
+        skull: which it keeps outside of.
+        rng: draws size, folds and tone.
+    """
     a = np.linspace(0, 2 * np.pi, 44, endpoint=False)
     up, side = np.cos(a), np.sin(a)
-    middle = np.array([0, points[27, 1] - 14, 0], np.float32)
+    middle = np.array([0, points[ibug.BRIDGE, 1] - 14, 0], np.float32)
     top = rng.uniform(68, 84)
-    chin = middle[1] - points[8, 1] + rng.uniform(-4, 12)
+    chin = middle[1] - points[ibug.CHIN, 1] + rng.uniform(-4, 12)
     wide = (points[16, 0] - points[0, 0]) / 2 + rng.uniform(-4, 8)
     tall = np.where(up > 0, top, chin)
     z = np.where(up > 0, 24 - 42 * side**2, rng.uniform(8, 22) - 60 * side**2)
