@@ -307,7 +307,7 @@ def angles_of(renderer, index: int) -> np.ndarray:
     """Yaw, pitch and roll of a render, without drawing it."""
     rng = np.random.default_rng(np.random.SeedSequence((TEST_SEED, index)).spawn(2)[0])
     shape = np.asarray(renderer.model.sample_shape(rng), np.float32)
-    return renderer.pose(renderer.model.reconstruct(shape, renderer.expression(rng)), rng, 128).angles
+    return renderer.camera(renderer.model.reconstruct(shape, renderer.expression(rng)), rng, 128).angles
 
 
 @needs_weights

@@ -30,6 +30,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from tddfa import MorphableModel, rasterize, voxelize
+from tddfa.geometry import rotation_matrix
 from tddfa.voxelizer import open_edges
 
 from vrnlib.checks.targets import check_compose_pose, check_fill_columns, check_to_image_axes
@@ -38,7 +39,6 @@ from vrnlib.notebook import frontal_sample, picture, view
 from vrnlib.show import picture_grid, render_views
 from vrnlib.surface import Surface, color_surface, extract_surface
 from vrnlib.synthetic.faces import render_pair
-from vrnlib.synthetic.camera import rotation
 
 # %% [markdown]
 # ## 1 · A face is a mean plus components
@@ -158,7 +158,7 @@ check_to_image_axes(to_image_axes)
 # </details>
 
 # %%
-turned = (model.mean - model.mean.mean(axis=0)) @ rotation(yaw=30, pitch=0, roll=0).T
+turned = (model.mean - model.mean.mean(axis=0)) @ rotation_matrix(yaw=30, pitch=0, roll=0).T
 face = np.ascontiguousarray(to_image_axes(turned, 0.6, np.array([95.5, 95.5])), np.float32)
 points = model.landmarks(face)
 order = np.argsort(face[:, 2])  # near ones last, so that they cover the far ones

@@ -6,56 +6,70 @@ at (95.5, 95.5). ``canvas=256`` gives more of the same picture around that crop,
 the crop needs no invented border.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tddfa.arrays import Floats, Image, Volume
+from tddfa.contract import CROP_SIZE, FACE_SIZE
+from tddfa.describe import short_repr
+from tddfa.geometry import compose, fit_pose, rotation_matrix
 from tddfa.morphable import MorphableModel
 from tddfa.voxelizer import voxelize
-from vrnlib.synthetic.camera import Pose, fit_similarity, middle, random_angles, rotation
+from vrnlib.synthetic.camera import Camera, Scene, middle, random_angles
 from vrnlib.synthetic.portrait import Portrait
 
-BOX = 90.0 / 192.0
+FACE_SHARE = FACE_SIZE / CROP_SIZE
 """Part of the crop's side that sqrt(w h) of the landmarks' box takes."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Sample:
     """One rendered face. Coordinates are canvas pixels, image axes (y down, z to the camera)."""
 
-    image: np.ndarray
+    image: Image
     """(C, C, 3) uint8 RGB; C is the canvas, without one the crop's size."""
-    landmarks: np.ndarray
+    landmarks: NDArray[np.float32]
     """(68, 3) float32."""
-    parameters: np.ndarray
+    parameters: NDArray[np.float32]
     """(62,) float32: 3x4 scaled rotation and shift (row-major, model mm to canvas px), 40 shape, 10 expression."""
-    vertices: np.ndarray
+    vertices: NDArray[np.float32]
     """(N, 3) float32: the face mesh, rows as in the model."""
     size: int
     """Side of the crop; it is the canvas's middle."""
-    pose: np.ndarray
+    pose: NDArray[np.float32]
     """(3,) float32 degrees: yaw, pitch, roll."""
     model: Any = field(repr=False)
+
+    __repr__ = short_repr
 
     @property
     def margin(self) -> int:
         """Pixels of the canvas on each side of the crop."""
         return (self.image.shape[0] - self.size) // 2
 
-    def crop(self) -> "Sample":
+    def crop(self) -> Sample:
         """The same sample without the margin around the crop."""
-        m, t = self.margin, np.float32([self.margin, self.margin, 0])
-        p = self.parameters.copy()
-        p[[3, 7]] -= m
-        image = np.ascontiguousarray(self.image[m : m + self.size, m : m + self.size])
-        return Sample(image, self.landmarks - t, p, self.vertices - t, self.size, self.pose, self.model)
+        m, shift = self.margin, np.array([self.margin, self.margin, 0], np.float32)
+        parameters = self.parameters.copy()
+        parameters[[3, 7]] -= m
+        return replace(
+            self,
+            image=np.ascontiguousarray(self.image[m : m + self.size, m : m + self.size]),
+            landmarks=self.landmarks - shift,
+            parameters=parameters,
+            vertices=self.vertices - shift,
+        )
 
-    def volume(self, step: int = 1) -> np.ndarray:
-        """The exact solid of the crop: (200, size/step, size/step) bool, [z, y, x] (see ``tddfa.voxelize``)."""
-        shift = np.float32([self.margin, self.margin, 0])
+    def volume(self, step: int = 1) -> Volume:
+        """The exact solid of the crop: (200, size/step, size/step), [z, y, x] (see ``tddfa.voxelizer``)."""
+        shift = np.array([self.margin, self.margin, 0], np.float32)
         vertices, triangles = self.model.close(self.vertices - shift)
         return voxelize(vertices, triangles, size=self.size, step=step)[0]
 
@@ -79,7 +93,7 @@ class FaceRenderer:
         self.opening = bank @ (model.w_exp[rows[62, 1]] - model.w_exp[rows[66, 1]])
         self.width = bank @ (model.w_exp[rows[54, 0]] - model.w_exp[rows[48, 0]])
 
-    def expression(self, rng: np.random.Generator) -> np.ndarray:
+    def expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(E,) float32 from the model's bank, with more broad smiles, open mouths and strong faces than it has."""
         bank = np.asarray(self.model.expression_bank, np.float32)
         r, pick = rng.random(), rng.integers(len(bank), size=10)
@@ -94,44 +108,45 @@ class FaceRenderer:
             return bank[pick[np.argmax(toothy)]] * np.float32(rng.uniform(0.8, 1.5))
         return np.float32(rng.uniform(0.6, 1.0)) * (bank[pick[0]] + np.float32(rng.uniform(0, 0.8)) * bank[pick[1]])
 
-    def pose(self, face: np.ndarray, rng: np.random.Generator, size: int) -> Pose:
-        """A random pose whose projected landmarks fill the crop as the contract says."""
+    def camera(self, face: Floats, rng: np.random.Generator, size: int) -> Camera:
+        """A random view at which the projected landmarks fill the crop as the contract says.
+
+        Args:
+            face: (N, 3) model mm.
+            rng: draws angles and distance.
+            size: side of the crop, px.
+        """
         angles = random_angles(rng)
-        r, distance = rotation(*angles), float(np.exp(rng.uniform(np.log(400.0), np.log(3000.0))))
-        centre = middle(face)
-        points = Pose(r, angles, distance, centre, 1.0, np.zeros(2)).project(self.model.landmarks(face))
+        rotation = rotation_matrix(*angles)
+        distance = float(np.exp(rng.uniform(np.log(400.0), np.log(3000.0))))
+        camera = Camera(rotation, angles, distance, center=middle(face), scale=1.0, shift=np.zeros(2))
+        points = camera.project(self.model.landmarks(face))
         low, high = points[:, :2].min(0), points[:, :2].max(0)
-        scale = BOX * size / float(np.sqrt(np.prod(high - low)))
-        return Pose(r, angles, distance, centre, scale, (size - 1) / 2 - scale * (low + high) / 2)
+        scale = FACE_SHARE * size / float(np.sqrt(np.prod(high - low)))
+        return replace(camera, scale=scale, shift=(size - 1) / 2 - scale * (low + high) / 2)
 
     def sample(
         self, seed: int, index: int, *, size: int, canvas: int, augment_damage: bool, cutout: bool = False
     ) -> Sample:
         """See :func:`render_pair`. cutout: without a background, the image is (C, C, 4), see `Portrait.cutout`."""
-        shape_rng, look_rng = (np.random.default_rng(s) for s in np.random.SeedSequence((seed, index)).spawn(2))
-        shape, expression = np.asarray(self.model.sample_shape(shape_rng), np.float32), self.expression(shape_rng)
+        face_rng, look_rng = (np.random.default_rng(s) for s in np.random.SeedSequence((seed, index)).spawn(2))
+        shape = np.asarray(self.model.sample_shape(face_rng), np.float32)
+        expression = self.expression(face_rng)
         face = self.model.reconstruct(shape, expression)
-        pose = self.pose(face, shape_rng, size)
-        margin = (canvas - size) // 2
-        vertices = (pose.project(face) + np.float32([margin, margin, 0])).astype(np.float32)
-        matrix = fit_similarity(face, vertices)
+        scene = Scene(face, shape, expression, self.camera(face, face_rng, size), size=size, canvas=canvas)
         if cutout:
-            image = self.portrait.cutout(face, shape, expression, pose, look_rng, canvas=canvas, margin=margin)
+            image = self.portrait.cutout(scene, look_rng)
         else:
-            image = self.portrait.draw(
-                face,
-                shape,
-                expression,
-                pose,
-                vertices,
-                look_rng,
-                canvas=canvas,
-                margin=margin,
-                augment_damage=augment_damage,
-            )
-        parameters = np.concatenate([matrix.ravel(), shape, expression]).astype(np.float32)
-        landmarks = np.ascontiguousarray(self.model.landmarks(vertices), np.float32)
-        return Sample(image, landmarks, parameters, vertices, size, pose.angles.astype(np.float32), self.model)
+            image = self.portrait.draw(scene, look_rng, augment_damage=augment_damage)
+        return Sample(
+            image=image,
+            landmarks=np.ascontiguousarray(self.model.landmarks(scene.vertices), np.float32),
+            parameters=compose(fit_pose(face, scene.vertices), shape, expression),
+            vertices=scene.vertices,
+            size=size,
+            pose=scene.camera.angles.astype(np.float32),
+            model=self.model,
+        )
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +160,8 @@ def render_pair(
     """Renders face ``index`` of the stream ``seed``.
 
     Args:
-        seed, index: whole numbers from 0.
+        seed: of the stream, a whole number from 0.
+        index: of the face in it, a whole number from 0.
         model: a morphable model or a :class:`FaceRenderer` of one (quicker); the open model without.
         size: the crop's side in px.
         canvas: the picture's side; the crop is its middle. The crop itself without.
@@ -179,7 +195,7 @@ class FaceStream:
         seed: which stream.
         length: what ``len`` says (a torch sampler needs one); any index from 0 works.
         transform: applied to each :class:`Sample`, in the worker.
-        model, size, canvas, augment_damage: as in :func:`render_pair`.
+        model: as in :func:`render_pair`, as are ``size``, ``canvas`` and ``augment_damage``.
     """
 
     def __init__(
@@ -196,14 +212,21 @@ class FaceStream:
         if not isinstance(length, (int, np.integer)) or length < 1:
             raise ValueError(f"expected a length of at least 1, got {length!r}; pass the samples of one epoch")
         self.seed, self.length, self.transform = seed, int(length), transform
-        self.options = {"size": size, "canvas": canvas, "augment_damage": augment_damage}
+        self.size, self.canvas, self.augment_damage = size, canvas, augment_damage
         self.model = FaceRenderer(model) if model is not None and not isinstance(model, FaceRenderer) else model
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Any:
-        sample = render_pair(self.seed, index, model=self.model, **self.options)
+        sample = render_pair(
+            self.seed,
+            index,
+            model=self.model,
+            size=self.size,
+            canvas=self.canvas,
+            augment_damage=self.augment_damage,
+        )
         return sample if self.transform is None else self.transform(sample)
 
     def __iter__(self) -> Iterator[Any]:
@@ -222,7 +245,7 @@ def contact_sheet(
     model: Any = None,
     size: int = 192,
     augment_damage: bool = True,
-) -> np.ndarray:
+) -> Image:
     """(rows * size, columns * size, 3) uint8: the first faces of a stream, side by side."""
     if rows < 1 or columns < 1:
         raise ValueError(f"expected at least one row and one column, got {rows} x {columns}; pass for example 4, 6")

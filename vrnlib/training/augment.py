@@ -105,7 +105,7 @@ def sharpen(image: Picture, amount: float) -> Picture:
 def degrade(image: Picture, rng: np.random.Generator) -> Picture:
     """What happens to a face in a photo: few pixels, blur, noise, JPEG, the photo's edge, something in front of it.
 
-    `vrnlib.synthetic.backgrounds.damage` is what happens to the whole photo.
+    `vrnlib.synthetic.damage.damage` is what happens to the whole photo.
 
     Args:
         image: (S, S, 3), which stays as it is.

@@ -18,8 +18,9 @@ from tddfa.arrays import Floats
 from tddfa.boxes import box_sizes
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import MIRRORED, face_box
-from vrnlib.synthetic.appearance import noise_tile
-from vrnlib.synthetic.backgrounds import background, damage
+from vrnlib.synthetic.backgrounds import background
+from vrnlib.synthetic.damage import damage
+from vrnlib.synthetic.textures import noise_tile
 from vrnlib.training.augment import similarity_matrix
 from vrnlib.training.cutouts import Cutouts, paste
 from vrnlib.training.data import Picture
