@@ -267,6 +267,56 @@ def test_object_arrays_and_damaged_pickles_are_refused():
         load_pickle(pickle.dumps(np.arange(100))[:60])
 
 
+def _made(*, code: str, state: object = None, shape: tuple = (1,), data: object = b"") -> bytes:
+    """A pickle, put together by hand, of one array of a type ``code`` with a forged state."""
+    parts = [b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"]
+    parts += [b"(K\x01", pickle.dumps(shape, 2)[2:-1]]
+    parts += [b"cnumpy\ndtype\n", pickle.dumps((code, False, True), 2)[2:-1], b"R"]
+    parts += [b"" if state is None else pickle.dumps(state, 2)[2:-1] + b"b"]
+    parts += [b"\x89", pickle.dumps(data, 3)[2:-1], b"tb."]
+    return b"".join(parts)
+
+
+def test_a_forged_array_is_put_together_rightly():
+    """Else the next test refuses it for the wrong reason."""
+    state = (3, "<", None, None, None, -1, -1, 0)
+    assert load_pickle(_made(code="i8", state=state, shape=(2,), data=bytes(16))).tolist() == [0, 0]
+    assert load_pickle(_made(code="i2", state=(3, ">", *state[2:]), data=b"\x01\x00")).tolist() == [256]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _made(code="O8", state=(3, "|", None, None, None, -1, -1, 0), data=bytes(8)),  # objects that own up to no flags
+        _made(code="V8", state=(3, "|", None, ("a",), {"a": (0, 0)}, 8, 1, 0), data=bytes(8)),
+        _made(code="V8", data=bytes(8)),
+        _made(code="f8", state=(3, "<", None, None, None, 80, -1, 0), data=bytes(8)),  # larger than it is
+        _made(code="f8", state=(3, "<", None, None, None, -1, -1, 63), data=bytes(8)),  # flags of objects
+        _made(code="f8", shape=(5,), data=bytes(8)),  # more elements than bytes
+        _made(code="f8", shape=(2**61, 8), data=b""),  # whose product wraps around
+        _made(code="f8", shape=(1,), data=[1]),
+        b"\x80\x02cnumpy\nndarray\nK\x05\x85cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R\x86R.",
+        b"\x80\x02cnumpy\nndarray\n.",
+        b"\x80\x02cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sb.",  # a state for a name
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a place that takes gigabytes
+        b"\x80\x02]q\x00h\x00a.",  # a list in itself
+    ],
+)
+def test_forged_types_states_and_shapes_are_refused(forged):
+    with pytest.raises(ValueError, match="Expected"):
+        load_pickle(forged)
+
+
+def test_a_pickle_of_lists_in_lists_takes_no_more_time_than_bytes():
+    content = [0.0]
+    for _ in range(200):
+        content = [content, content]
+    found = load_pickle(pickle.dumps(content))
+    assert found[0] is found[1]
+    with pytest.raises(ValueError, match="damaged"):
+        load_pickle(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
 def test_wrong_files_are_sentences(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         MorphableModel.load(tmp_path / "none.pkl")
