@@ -33,7 +33,7 @@ from .arrays import Image
 from .console import sentence
 from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
-from .files import result_names, write_bytes
+from .files import beside, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
@@ -149,7 +149,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """
     crop_file = None if fitter.cropped else target.with_suffix(".png")
     try:
-        source = _digest(picture, *([] if fitter.companion is None else [picture.with_suffix(fitter.companion)]))
+        source = _digest(picture, *([] if fitter.companion is None else [beside(picture, fitter.companion)]))
     except OSError as error:
         raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
     if _is_valid(target, crop_file, source=source, settings=fitter.settings):
