@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from .archives import read_npy
 from .arrays import Floats
 from .contract import LANDMARK_COUNT, NETWORK_SIZE
 from .describe import short_repr
@@ -260,10 +261,7 @@ def _find(root: Path, name: str) -> Path:
 
 
 def _array(path: Path, dimensions: int) -> Floats:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"Expected an array in {path}, got damaged or other data ({error}); get it again.") from None
+    array = read_npy(path)
     if array.ndim != dimensions or array.dtype.kind not in "fiu":
         raise ValueError(f"Expected {dimensions} axes of numbers in {path}, got {array.dtype} {array.shape}.")
     return array.astype(np.float64)
