@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tddfa.files import beside
+from tddfa.files import beside, check_file
 from vrnlib.landmarks import LandmarkError
 
 #: Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat.
@@ -29,7 +29,7 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
         raise LandmarkError(f"Expected landmarks in a .pts, .npy or .mat file, got {path.name}.")
     read = {".pts": _read_pts, ".npy": _read_npy, ".mat": _read_mat}[path.suffix.lower()]
     try:
-        points = read(path)
+        points = read(check_file(path, largest=2**30, what="a file of landmarks"))
         if points.dtype.kind not in "fiu":
             raise ValueError(f"{points.dtype}, no numbers")
         if points.ndim not in (2, 3) or points.shape[-2] != 68 or points.shape[-1] not in (2, 3):
