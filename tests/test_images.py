@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tddfa.images
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
 
 
@@ -140,9 +141,9 @@ def test_only_formats_of_photos_are_opened_and_no_pipes(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n%%EOF\n")
     Image.new("RGB", (64, 64)).save(tmp_path / "x.pcx")
     for name in ("photo.jpg", "x.pcx"):
-        with pytest.raises(PhotoError, match="is not a picture that can be read"):
-            read_photo(tmp_path / name)
+        with pytest.raises(tddfa.images.PhotoError, match="is not a picture that can be read"):
+            tddfa.images.read_photo(tmp_path / name)
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "pipe.jpg", "/dev/zero"):
-        with pytest.raises(PhotoError, match="a device or a pipe"):
-            read_photo(path)
+        with pytest.raises(tddfa.images.PhotoError, match="a device or a pipe"):
+            tddfa.images.read_photo(path)
