@@ -20,6 +20,9 @@ from .contract import PARAMETER_COUNT
 
 __all__ = ["MobileNetV1", "ResNet22", "build_backbone", "load_backbone"]
 
+WIDEST = 4096
+"""Channels of a layer, at most; of MobileNetV1 x1 the first has 32."""
+
 
 class Separable(nn.Module):
     """A 3x3 convolution of each channel by itself, then a 1x1 convolution over channels (MobileNets, figure 3)."""
@@ -136,16 +139,25 @@ def build_backbone(tensors: dict[str, Tensor], name: str) -> nn.Module:
         AssetError: the tensors of some other network; ``name`` says whose in the message.
     """
     renamed = {key.replace("fc_param.", "fc."): value for key, value in tensors.items() if not key.startswith("fc_lm.")}
-    if {"conv1.weight", "dw6.conv_sep.weight", "fc.weight"} <= renamed.keys():
-        network: nn.Module = MobileNetV1(width=len(renamed["conv1.weight"]) / 32, parameters=len(renamed["fc.weight"]))
-    elif {"conv1.weight", "layer3.0.conv1.weight", "conv_param.weight"} <= renamed.keys():
-        network = ResNet22(parameters=len(renamed["conv_param.weight"]))
+    first, last = (_rows(renamed, key) for key in ("conv1.weight", "fc.weight"))
+    if first and last and "dw6.conv_sep.weight" in renamed:
+        with torch.device("meta"):  # no memory until ``fill`` has compared all sizes
+            network: nn.Module = MobileNetV1(width=first / 32, parameters=last)
+    elif first and "layer3.0.conv1.weight" in renamed and _rows(renamed, "conv_param.weight"):
+        with torch.device("meta"):
+            network = ResNet22(parameters=_rows(renamed, "conv_param.weight"))
     else:
         raise AssetError(
             f"Expected the weights of a MobileNetV1 or a ResNet-22 of 3DDFA_V2 in {name}, got tensors such as "
             f"{next(iter(tensors), 'none')}; name a regressor's checkpoint."
         )
     return fill(network, renamed, name)
+
+
+def _rows(tensors: dict[str, Tensor], name: str) -> int:
+    """Rows of a tensor; 0 for one that is missing, empty or wider than any network."""
+    shape = tensors[name].shape if name in tensors else ()
+    return shape[0] if shape and 0 < shape[0] <= WIDEST else 0
 
 
 def load_backbone(path: str | PathLike[str]) -> nn.Module:

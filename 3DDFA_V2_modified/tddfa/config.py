@@ -10,12 +10,16 @@ import yaml
 
 from .assets import ASSETS, resolve
 from .contract import NETWORK_SIZE, PARAMETER_COUNT
+from .files import read_file
 from .morphable import MorphableModel
 
 __all__ = ["Config", "read_config"]
 
 KEYS = ("arch", "widen_factor", "checkpoint_fp", "bfm_fp", "size", "num_params")
 ARCHITECTURES = ("mobilenet", "resnet22")
+
+LARGEST = 2**16
+"""Bytes of a configuration; 3DDFA_V2's have two hundred."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,21 @@ def read_config(
         ValueError: another format or other values.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a configuration at {path}, found no such file; check the path.")
+    data = read_file(path, largest=LARGEST, what="a configuration")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = data.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("aliases")  # a few of which stand for more text than fits into memory
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"Expected a YAML file, {path} cannot be read as one ({type(error).__name__}).") from error
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
+    texts = (content["arch"], content["checkpoint_fp"], content["bfm_fp"])
+    width = content.get("widen_factor", 1.0)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(width, int | float) or not 0 < width < 100:
+        raise ValueError(f"Expected names for arch, checkpoint_fp and bfm_fp and a number for widen_factor in {path}.")
     size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", PARAMETER_COUNT)
     if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, PARAMETER_COUNT):
         raise ValueError(
@@ -85,7 +95,7 @@ def read_config(
         )
     checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
     face_model = face_model or _located(str(content["bfm_fp"]), path, download)
-    return Config(content["arch"], float(content.get("widen_factor", 1.0)), checkpoint, face_model, size, parameters)
+    return Config(content["arch"], float(width), checkpoint, face_model, size, parameters)
 
 
 def _located(name: str, config: Path, download: bool) -> str | Path:

@@ -7,6 +7,8 @@ Each image of these data sets has a ``.mat`` file beside it (Zhu et al., CVPR 20
   FaceWarehouse's expression components;
 - landmarks: ``pt3d_68`` (3, 68) in AFLW2000-3D, ``pt2d`` (2, 68) in 300W-LP and 300W-3D.
 
+300W-LP has a second file for each image, ``landmarks/.../NAME_pts.mat``, of ``pts_2d`` and ``pts_3d`` (68, 2) alone.
+
 Their pixels count from 1, as MATLAB does; here they are moved to this project's convention (the first pixel's centre
 is 0). A model vertex V (y up) lands at ``scale * R V + shift`` with R = Rx Ry Rz, and MATLAB's row is
 ``height + 1 - y`` (the data sets' own code). Here that is ``x - 1, height - y``, as in 3DDFA_V2's crop of 120 pixels.
@@ -23,17 +25,33 @@ from typing import Any
 
 import numpy as np
 
+from .archives import read_npy
 from .arrays import Floats
-from .console import sentence
 from .contract import LANDMARK_COUNT, NETWORK_SIZE
 from .describe import short_repr
+from .files import beside
 from .geometry import axis_rotation, image_from_roi, pose_matrix
+from .mat_files import read_arrays
 from .morphable import MorphableModel
 
-__all__ = ["FaceLabels", "LabelledFace", "aflw2000_crops", "aflw2000_images", "mat_vertices", "read_mat"]
+__all__ = [
+    "FaceLabels",
+    "LabelledFace",
+    "aflw2000_crops",
+    "aflw2000_images",
+    "mat_vertices",
+    "read_mat",
+    "read_mat_landmarks",
+]
 
 CROP_SIDE = NETWORK_SIZE
 """Side of the crops that 3DDFA ships, in pixels."""
+
+PARAMETERS = {"Pose_Para": 7, "Shape_Para": 1, "Exp_Para": 1}
+"""Arrays of a ``.mat`` file and the fewest numbers that each must hold."""
+
+LANDMARKS = ("pt3d_68", "pt2d", "pts_3d", "pts_2d")
+"""Where its landmarks are looked for, in this order."""
 
 CROP_LIST = "AFLW2000-3D_crop.list"
 """Names of those crops, one a line."""
@@ -97,31 +115,35 @@ class LabelledFace:
 
 
 def read_mat(path: str | Path) -> FaceLabels:
-    """Read one ``.mat`` file of 300W-LP, 300W-3D or AFLW2000-3D. MATLAB's format holds arrays; nothing of it runs.
+    """Read one ``.mat`` file of 300W-LP, 300W-3D or AFLW2000-3D (see ``mat_files``; nothing of it runs).
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: damaged, or without finite Pose_Para, Shape_Para and Exp_Para.
     """
-    from scipy.io import loadmat
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a .mat file at {path}, found no such file; check the data set's folder.")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # a damaged file can fail in any way
-        reason = sentence(error).rstrip(".")
-        raise ValueError(f"Expected a readable .mat file, {path} is damaged ({reason}); get it again.") from error
+    content = read_arrays(path, (*PARAMETERS, *LANDMARKS))
     arrays = {}
-    for name, least in (("Pose_Para", 7), ("Shape_Para", 1), ("Exp_Para", 1)):
-        values = np.asarray(content.get(name, ()))
-        if values.dtype.kind not in "fiu" or values.size < least or not np.isfinite(values).all():
-            raise ValueError(
-                f"Expected a finite {name} in {path}, got {values.dtype} {values.shape}; is it a .mat of 300W-LP?"
-            )
+    for name, least in PARAMETERS.items():
+        values = content.get(name, np.zeros(0))
+        if values.size < least or not np.isfinite(values).all():
+            raise ValueError(f"Expected a finite {name} in {path}, got {values.shape}; is it a .mat of 300W-LP?")
         arrays[name] = values.astype(np.float64).ravel()
     return FaceLabels(arrays["Pose_Para"][:7], arrays["Shape_Para"], arrays["Exp_Para"], _landmarks(content))
+
+
+def read_mat_landmarks(path: str | Path) -> Floats:
+    """The 68 points (68, 2|3) float64 of a ``.mat`` file, which needs nothing else; pixels counted from 0.
+
+    They are called ``pt3d_68``, ``pt2d``, or in the folder ``landmarks`` of 300W-LP ``pts_3d`` and ``pts_2d``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, or none of these with 68 finite points.
+    """
+    points = _landmarks(read_arrays(path, LANDMARKS))
+    if points is None:
+        raise ValueError(f"Expected 68 points as {', '.join(LANDMARKS)} in {path}, got none; is it a .mat of 300W-LP?")
+    return points
 
 
 def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> Floats:
@@ -163,9 +185,9 @@ def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jp
     """
     faces = []
     for path in sorted(Path(root).rglob("*")):
-        if path.suffix.lower() not in suffixes or not path.with_suffix(".mat").is_file():
+        if path.suffix.lower() not in suffixes or not beside(path, ".mat").is_file():
             continue
-        labels = read_mat(path.with_suffix(".mat"))
+        labels = read_mat(beside(path, ".mat"))
         if labels.landmarks is not None:
             faces.append(LabelledFace(path, labels.landmarks[:, :2], labels.yaw))
     if not faces:
@@ -215,10 +237,11 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
 
 def _landmarks(content: dict[str, Any]) -> Floats | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
-    for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
-        points = np.asarray(content.get(name, ()))
-        if points.shape == (rows, LANDMARK_COUNT) and points.dtype.kind in "fiu" and np.isfinite(points).all():
-            return points.T.astype(np.float64) - ([1, 1, 0] if rows == 3 else 1)
+    for name in LANDMARKS:
+        points = content.get(name, np.zeros(0))
+        points = points if name.startswith("pts_") else points.T
+        if points.shape in ((LANDMARK_COUNT, 2), (LANDMARK_COUNT, 3)) and np.isfinite(points).all():
+            return points.astype(np.float64) - [1, 1, 0][: points.shape[1]]
     return None
 
 
@@ -238,10 +261,7 @@ def _find(root: Path, name: str) -> Path:
 
 
 def _array(path: Path, dimensions: int) -> Floats:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"Expected an array in {path}, got damaged or other data ({error}); get it again.") from None
+    array = read_npy(path)
     if array.ndim != dimensions or array.dtype.kind not in "fiu":
         raise ValueError(f"Expected {dimensions} axes of numbers in {path}, got {array.dtype} {array.shape}.")
     return array.astype(np.float64)

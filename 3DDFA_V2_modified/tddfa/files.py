@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the names of results."""
+"""Files that are read whole and within bounds, that appear whole or not at all, and the names of results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,42 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "result_names", "write_bytes"]
+__all__ = ["beside", "check_file", "read_file", "replacing", "result_names", "write_bytes"]
+
+
+def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path:
+    """The path, when a regular file of a sensible size is there: devices and pipes never end.
+
+    Args:
+        path: the file.
+        largest: the most bytes that it may have.
+        what: the kind of file with its article, for the message.
+
+    Raises:
+        FileNotFoundError: nothing there.
+        ValueError: no regular file, or too large a one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        if path.exists():
+            raise ValueError(f"Expected {what}, {path} is a folder, a device or a pipe; name a file.")
+        raise FileNotFoundError(f"Expected {what} at {path}, found no such file; check the path.")
+    if path.stat().st_size > largest:
+        raise ValueError(
+            f"Expected {what} of up to {largest:,} bytes, {path} has {path.stat().st_size:,}; is it another file?"
+        )
+    return path
+
+
+def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes:
+    """The bytes of a regular file; arguments and errors as in :func:`check_file`."""
+    return check_file(path, largest=largest, what=what).read_bytes()
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file with the same name and another ending, which may be in capitals: the one that is there, if any."""
+    capitals = path.with_suffix(suffix.upper())
+    return capitals if capitals.is_file() and not path.with_suffix(suffix).is_file() else path.with_suffix(suffix)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .arrays import Floats, Image
 from .boxes import box_around, box_middles, box_sizes
 from .contract import CROP_MIDDLE, CROP_SIZE, FACE_SIZE
 from .datasets import mat_vertices, read_mat
+from .files import beside
 from .interfaces import Detector
 from .morphable import MorphableModel
 
@@ -169,7 +170,7 @@ class MatFitter:
         self.settings = {"how": "mat", "model": _model_mark(model)}
 
     def __call__(self, image: Image, path: Path) -> Floats:
-        return mat_vertices(read_mat(path.with_suffix(".mat")), self.model, image_height=image.shape[0])
+        return mat_vertices(read_mat(beside(path, ".mat")), self.model, image_height=image.shape[0])
 
 
 def _fit(regressor: TDDFA, image: Image, points: Floats) -> Floats:

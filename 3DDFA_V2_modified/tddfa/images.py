@@ -36,6 +36,9 @@ MAX_PIXELS = 150_000_000
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 """Endings of files that are taken for photos."""
 
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+"""What a file may be, in Pillow's words. Its other readers are left out: that of EPS, for one, starts a program."""
+
 
 class PhotoError(ValueError):
     """A photo that cannot be used; the message is one sentence for the user."""
@@ -50,7 +53,7 @@ def read_photo(
     Transparent pixels are laid over white.
 
     Args:
-        path: a file in any format that Pillow reads.
+        path: a file in one of ``FORMATS``, whatever its ending.
         max_pixels: a photo with more pixels in all is refused.
         min_side: a photo with fewer pixels on a side is refused.
 
@@ -62,10 +65,12 @@ def read_photo(
         raise PhotoError(f"{path} is a folder where one photo was expected; name a photo inside it.")
     if not path.exists():
         raise PhotoError(f"{path} does not exist; check the spelling of the photo's path.")
+    if not path.is_file():
+        raise PhotoError(f"{path} is a device or a pipe where one photo was expected; name a file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
-            with Image.open(path) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
                 picture.load()
                 return _to_rgb(ImageOps.exif_transpose(picture))

@@ -18,13 +18,18 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from .archives import Archive
 from .arrays import Floats, Integers
 from .describe import short_repr
+from .files import check_file
 from .model_files import Context, combine, fields_from_official, fields_from_open_file
 from .safe_pickle import load_pickle
 from .topology import fill_loops
 
 __all__ = ["Context", "MorphableModel"]
+
+LARGEST_FILE = 2**30
+"""Bytes of a face model's file, unpacked; BFM with all its components has half as many."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,12 +86,10 @@ class MorphableModel:
             FileNotFoundError: no such file.
             ValueError: unknown layout, or the pickle holds anything but arrays and plain containers.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"Expected a face model at {path}, found no such file; check the path.")
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**fields_from_open_file({key: file[key] for key in file.files}, path.name))
+        path = check_file(path, largest=LARGEST_FILE, what="a face model")
+        if path.suffix.lower() == ".npz":
+            with Archive(path, largest=LARGEST_FILE, what="a face model") as file:
+                return cls(**fields_from_open_file({name: file[name] for name in file.names}, path.name))
         content = load_pickle(path)
         tri_is_apart = path.name == "bfm_noneck_v3.pkl" or (isinstance(content, dict) and "tri" not in content)
         if isinstance(content, dict) and tri_is_apart and (path.parent / "tri.pkl").is_file():

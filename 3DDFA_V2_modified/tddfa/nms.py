@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import _nms
 from .arrays import Floats, Integers
+from .raster import as_numbers
 
 
 def nms(boxes: Floats, threshold: float) -> list[int]:
@@ -114,7 +115,7 @@ def by_score(boxes: Floats) -> Integers:
 
 def checked_boxes(boxes: Floats) -> Floats:
     """The boxes as a C-contiguous (N, 5) float32 array, or a ValueError that says what is wrong with them."""
-    boxes = np.ascontiguousarray(boxes, np.float32)
+    boxes = as_numbers(boxes, np.float32, what="boxes")
     if boxes.size == 0:
         return np.zeros((0, 5), np.float32)
     if boxes.ndim != 2 or boxes.shape[1] != 5:

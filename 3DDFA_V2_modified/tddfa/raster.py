@@ -5,7 +5,7 @@ integers. Coverage is exact: two triangles with a common edge leave no gap betwe
 is done in C++ (``raster_core.hpp``); ``tddfa.reference`` says the same in NumPy.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from . import _raster
 from .arrays import Floats, Image, Integers
 from .contract import FARTHEST
 from .describe import short_repr
+
+LARGEST_SIDE = 2**21
+"""Pixels of a frame's side: in 1/1024 pixel they must fit into 32 bits."""
+
+MOST_THREADS = 64
 
 
 class RasterBuffers(NamedTuple):
@@ -66,7 +71,7 @@ def rasterize(
     depth = _far_depth(height, width)
     triangle = np.full((height, width), -1, np.int32)
     barycentric = np.zeros((height, width, 3), np.float32)
-    _drawn(_raster.rasterize(points, corners, triangle, barycentric, depth, cull_backfaces, max(1, int(threads))))
+    _drawn(_raster.rasterize(points, corners, triangle, barycentric, depth, cull_backfaces, _thread_count(threads)))
     return RasterBuffers(triangle, barycentric, depth)
 
 
@@ -87,7 +92,7 @@ def interpolate(
     Raises:
         ValueError: wrong shapes, an index without a row, or buffers of other triangles.
     """
-    attributes = np.ascontiguousarray(attributes, np.float32)
+    attributes = as_numbers(attributes, np.float32, what="attributes")
     if attributes.ndim == 1:
         attributes = attributes[:, None]
     if attributes.ndim != 2:
@@ -138,14 +143,14 @@ def render_colors(
         ValueError: as in :func:`rasterize`, or colours or a background of another shape.
     """
     points, corners = checked_mesh(vertices, triangles)
-    colors = np.ascontiguousarray(colors, np.float32)
+    colors = as_numbers(colors, np.float32, what="colours")
     if colors.shape != (len(points), 3):
         raise ValueError(f"Expected {len(points)} colours, one per vertex, got {colors.shape}; pass (N, 3).")
     depth = _far_depth(height, width)
     out = np.zeros((height, width, 3), np.float32)
     if background is not None:
         _fill(out, background)
-    _drawn(_raster.render(points, corners, colors, depth, out, cull_backfaces, max(1, int(threads))))
+    _drawn(_raster.render(points, corners, colors, depth, out, cull_backfaces, _thread_count(threads)))
     return out
 
 
@@ -172,10 +177,19 @@ def vertex_normals(vertices: Floats, triangles: Integers, *, axes: str = "image"
 
 
 def _far_depth(height: int, width: int) -> Floats:
-    """(height, width) float32 of -inf, or a ValueError for a frame of less than no pixels."""
-    if height < 0 or width < 0:
-        raise ValueError(f"Expected a frame of zero or more pixels, got {height} x {width}; pass height, width.")
+    """(height, width) float32 of -inf, or a ValueError for a frame that the core cannot count in 32 bits."""
+    whole = all(isinstance(side, int | np.integer) for side in (height, width))
+    if not whole or not (0 <= height <= LARGEST_SIDE and 0 <= width <= LARGEST_SIDE):
+        raise ValueError(
+            f"Expected a frame of 0 to {LARGEST_SIDE:,} whole pixels a side, got {height} x {width}; "
+            "pass height, width."
+        )
     return np.full((height, width), -np.inf, np.float32)
+
+
+def _thread_count(threads: int) -> int:
+    """At least one, and not so many that the system refuses them, which ends the process."""
+    return min(max(1, int(threads)), MOST_THREADS)
 
 
 def _drawn(too_far: int) -> None:
@@ -197,9 +211,20 @@ def _fill(out: Floats, background: float | Floats | Image) -> None:
         ) from None
 
 
+def as_numbers(values: Floats, dtype: type[np.floating[Any]], *, what: str) -> NDArray[Any]:
+    """The values as a C-contiguous array of this type, or a ValueError when they are no real numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.zeros(0, object)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"Expected {what} of real numbers, got {array.dtype} {array.shape}; pass a float32 array.")
+    return np.ascontiguousarray(array, dtype)
+
+
 def checked_mesh(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """The mesh as C-contiguous float32 and int32 arrays, or a ValueError that says what is wrong with it."""
-    vertices = np.ascontiguousarray(vertices, np.float32)
+    vertices = as_numbers(vertices, np.float32, what="vertices")
     if vertices.ndim != 2 or vertices.shape[1] != 3:
         raise ValueError(f"Expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them.")
     return vertices, checked_triangles(triangles, len(vertices))

@@ -33,7 +33,7 @@ from .arrays import Image
 from .console import sentence
 from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
-from .files import result_names, write_bytes
+from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
@@ -42,6 +42,9 @@ __all__ = ["Summary", "make_target", "make_targets"]
 
 BATCH = 8
 """Pictures that a worker takes at once."""
+
+LARGEST_SOURCE = 2**30
+"""Bytes of a picture's file."""
 
 Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
@@ -149,7 +152,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """
     crop_file = None if fitter.cropped else target.with_suffix(".png")
     try:
-        source = _digest(picture, *([] if fitter.companion is None else [picture.with_suffix(fitter.companion)]))
+        source = _digest(picture, *([] if fitter.companion is None else [beside(picture, fitter.companion)]))
     except OSError as error:
         raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
     if _is_valid(target, crop_file, source=source, settings=fitter.settings):
@@ -198,7 +201,7 @@ def _digest(*paths: Path) -> str:
     """SHA-256 of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        digest.update(read_file(path, largest=LARGEST_SOURCE, what="a picture or its .mat file"))
     return digest.hexdigest()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .archives import read_npy
 from .arrays import Floats, Image, Integers
 from .canvas import Faces, each_face, sample_bilinear
 from .images import checked_image
+from .mat_files import read_arrays
 from .morphable import MorphableModel
 from .raster import RasterBuffers, checked_triangles, interpolate, rasterize
 
@@ -24,12 +26,10 @@ def texture_coordinates(model: MorphableModel) -> Floats:
     """
     if model.uv is not None:
         return model.uv
-    from scipy.io import loadmat
-
     from .assets import resolve
 
-    whole_head = loadmat(resolve("BFM_UV.mat"))["UV"]
-    kept = np.load(resolve("indices.npy"), allow_pickle=False)
+    whole_head = read_arrays(resolve("BFM_UV.mat"), ["UV"])["UV"]
+    kept = read_npy(resolve("indices.npy"))
     if len(kept) != model.vertex_count:
         raise ValueError(
             f"Expected a model with {len(kept)} vertices, {model.name} has {model.vertex_count}; texture coordinates "

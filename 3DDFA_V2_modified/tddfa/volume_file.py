@@ -19,20 +19,21 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .archives import Archive, read_npy
 from .arrays import Integers, Volume
 from .contract import VOLUME_SHAPE
-from .files import write_bytes
+from .files import check_file, write_bytes
 
 FORMAT = 2
 ENTRIES = ("voxels", "box", "shape", "offset", "meta", "format")
-LARGEST = 2**31
+LARGEST = 2**28
+"""Voxels of a volume that is read, and bytes of its entries: 36 times the usual ones."""
 
 COMPRESSION = 1
 """zlib's level: a solid's slices change so little that higher ones save few bytes for much time."""
@@ -92,15 +93,11 @@ def load_volume(path: str | os.PathLike[str]) -> tuple[Volume, float, dict[str, 
         ValueError: a truncated or damaged file, or one that is no volume file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a volume file at {path}, got no file there; check the path.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            voxels, box, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(
-            f"Expected a whole volume file, got damaged or other data in {path} ({error}); make the file again."
-        ) from None
+    with Archive(path, largest=LARGEST, what="a volume file written by save_volume") as archive:
+        for name in ENTRIES:
+            if name not in archive.names:
+                raise _foreign(path, f"no entry {name!r}")
+        voxels, box, shape, offset, meta, version = (archive[name] for name in ENTRIES)
     if version.shape != () or int(version) != FORMAT:
         raise _foreign(path, f"format {version}")
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or (shape < 0).any():
@@ -134,15 +131,11 @@ def read_vrn_npy(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = 
     Raises:
         ValueError: another shape than ``shape``, or values besides 0 and 1.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    array = read_npy(path)
+    if array.shape != shape:
         raise ValueError(
-            f"Expected a .npy array in {path}, got damaged or other data ({error}); make the file again."
-        ) from None
-    if not isinstance(array, np.ndarray) or array.shape != shape:
-        got = array.shape if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"Expected an [x, y, z] array of shape {shape} in {path}, got {got}; load_volume reads ours.")
+            f"Expected an [x, y, z] array of shape {shape} in {path}, got {array.shape}; load_volume reads ours."
+        )
     volume = array.astype(bool)
     if not np.array_equal(volume, array):
         raise ValueError(f"Expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
@@ -159,7 +152,8 @@ def read_vrn_raw(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = 
     Raises:
         ValueError: the file's size is not that of ``shape``.
     """
-    expected, size = math.prod(shape), os.path.getsize(path)
+    expected = math.prod(shape)
+    size = check_file(path, largest=LARGEST, what="VRN's raw dump").stat().st_size
     if size != expected:
         raise ValueError(f"Expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
     return np.fromfile(path, np.uint8).reshape(shape)
@@ -189,21 +183,6 @@ def _zipped(**arrays: np.ndarray) -> bytes:
             method = zipfile.ZIP_STORED if data.tell() < SMALLEST else zipfile.ZIP_DEFLATED
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer(), method, COMPRESSION)
     return file.getvalue()
-
-
-def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
-    """One array of the archive. All its bytes are read first, so that the zip's checksum is compared."""
-    try:
-        size = archive.getinfo(f"{name}.npy").file_size
-    except KeyError:
-        raise _foreign(path, f"no entry {name!r}") from None
-    if size > LARGEST // 8:
-        raise _foreign(path, f"{size} bytes of {name}")
-    data = io.BytesIO(archive.read(f"{name}.npy"))
-    try:
-        return np.lib.format.read_array(data, allow_pickle=False)
-    except (ValueError, MemoryError) as error:
-        raise _foreign(path, f"a bad array {name!r} ({error})") from None
 
 
 def _foreign(path: Path, what: str) -> ValueError:

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from . import _voxelize
 from .arrays import Floats, Integers, Volume
 from .contract import CROP_SIZE, FARTHEST, SLICES_PER_PIXEL, VOLUME_DEPTH
-from .raster import checked_triangles
+from .raster import as_numbers, checked_triangles
+
+MOST_COLUMNS = 2**31
+"""The core counts columns, and twice the slices, in 32 bits."""
 
 
 def voxelize(
@@ -66,8 +69,13 @@ def voxelize(
             f"Expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
             f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}."
         )
+    if (size // step) ** 2 >= MOST_COLUMNS or depth >= MOST_COLUMNS // 4:
+        raise ValueError(
+            f"Expected a volume whose columns can be counted in 32 bits, got {size // step} x {size // step} of "
+            f"{depth} slices; use a coarser step."
+        )
     if offset is None:
-        offset = depth_offset(points, corners, depth=depth)
+        offset = _centred(points, corners, depth)
     elif not np.isfinite(offset):
         raise ValueError(f"Expected a finite depth offset, got {offset}; leave it out to centre the mesh.")
     scaled = np.empty_like(points)
@@ -84,8 +92,17 @@ def depth_offset(vertices: Floats, triangles: Integers, *, depth: int = VOLUME_D
 
     Only vertices that a triangle uses count. Slices are one unit thick around their centres 0 ... depth - 1. A mesh
     of up to ``depth`` units is centred on (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
+
+    Raises:
+        ValueError: as in :func:`voxelize`; the mesh may be open.
     """
-    points, corners = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(triangles, np.int32)
+    if depth < 1:
+        raise ValueError(f"Expected at least one slice, got depth={depth}; use {VOLUME_DEPTH}.")
+    return _centred(*_checked_mesh(vertices, triangles), depth)
+
+
+def _centred(points: NDArray[np.float64], corners: NDArray[np.int32], depth: int) -> float:
+    """The same for arrays that are known to fit."""
     low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(points, corners))
     if high - low <= depth:
         return (depth - 1) / 2 - (low + high) / 2
@@ -106,7 +123,19 @@ def open_edges(triangles: Integers) -> Integers:
 
 
 def _checked(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    points = np.ascontiguousarray(vertices, np.float64)
+    """A closed mesh as the core takes it, or a ValueError."""
+    points, corners = _checked_mesh(vertices, triangles)
+    if not _voxelize.closed(corners):
+        raise ValueError(
+            f"Expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
+            "walks; close the surface first (MorphableModel.close)."
+        )
+    return points, corners
+
+
+def _checked_mesh(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The same, closed or not."""
+    points = as_numbers(vertices, np.float64, what="vertices")
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
         raise ValueError(f"Expected vertices of shape (N, 3), got {points.shape}; transpose or reshape them.")
     corners = checked_triangles(triangles, len(points))
@@ -121,10 +150,5 @@ def _checked(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64]
         raise ValueError(
             f"Expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
             "of the pose."
-        )
-    if not _voxelize.closed(corners):
-        raise ValueError(
-            f"Expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
-            "walks; close the surface first (MorphableModel.close)."
         )
     return points, corners

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tddfa.files import beside, check_file
 from vrnlib.landmarks import LandmarkError
 
 #: Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat.
@@ -18,8 +19,8 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
     """Landmarks from a file, float32, in this project's pixels (the first pixel's centre is 0).
 
     .npy: (68, 2|3) or (F, 68, 2|3), pixels counted from 0 already. .pts: iBUG's, counted from 1. .mat: of 300W-LP,
-    300W-3D (pt2d) or AFLW2000-3D (pt3d_68), counted from 1: they were made in MATLAB, whose first pixel is 1, and the
-    data sets' own MATLAB code draws them over the photos as they stand.
+    300W-3D (pt2d; in 300W-LP's folder landmarks pts_3d or pts_2d) or AFLW2000-3D (pt3d_68), counted from 1: they were
+    made in MATLAB, whose first pixel is 1, and the data sets' own MATLAB code draws them over the photos as they stand.
 
     Nothing in a file is run. Raises LandmarkError for another ending or a file that holds something else.
     """
@@ -28,7 +29,7 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
         raise LandmarkError(f"Expected landmarks in a .pts, .npy or .mat file, got {path.name}.")
     read = {".pts": _read_pts, ".npy": _read_npy, ".mat": _read_mat}[path.suffix.lower()]
     try:
-        points = read(path)
+        points = read(check_file(path, largest=2**30, what="a file of landmarks"))
         if points.dtype.kind not in "fiu":
             raise ValueError(f"{points.dtype}, no numbers")
         if points.ndim not in (2, 3) or points.shape[-2] != 68 or points.shape[-1] not in (2, 3):
@@ -52,8 +53,9 @@ def find_points(where: str | PathLike[str], photo: str | PathLike[str]) -> Path:
     if not where.is_dir():
         return where
     for suffix in POINT_SUFFIXES:
-        if (where / f"{photo.stem}{suffix}").is_file():
-            return where / f"{photo.stem}{suffix}"
+        found = beside(where / photo.name, suffix)
+        if found.is_file():
+            return found
     raise LandmarkError(
         f"Expected the landmarks of {photo.name} in {where} as {photo.stem}.pts, .npy or .mat, found none of them."
     )
@@ -85,9 +87,6 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _read_mat(path: Path) -> np.ndarray:
-    from tddfa.datasets import read_mat
+    from tddfa.datasets import read_mat_landmarks
 
-    points = read_mat(path).landmarks
-    if points is None:
-        raise ValueError("neither pt2d nor pt3d_68 with 68 columns")
-    return points
+    return read_mat_landmarks(path)
