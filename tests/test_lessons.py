@@ -19,9 +19,9 @@ from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.ensemble import FlipShiftEnsemble, half_column
 from vrnlib.images import read_photo
 from vrnlib.network import VRN, LandmarkMaps, VRNConfig
-from vrnlib.synthetic import portrait, shading
+from vrnlib.synthetic import lighting, portrait
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
-from vrnlib.synthetic.shading import Lamp, Lighting
+from vrnlib.synthetic.lighting import Lamp, Lighting
 from vrnlib.training.augment import Augmentation
 from vrnlib.training.batches import rgb_input
 from vrnlib.training.data import CANVAS, RenderedFaces
@@ -169,7 +169,7 @@ def test_a_face_that_sees_the_lamp_is_not_in_shadow(monkeypatch, renderer, front
     dark, white = np.zeros(3, np.float32), np.ones(3, np.float32)
     front = Lighting(dark, dark, [Lamp(np.array([0, 0, 1], np.float32), white)])
     shown = lit(monkeypatch, front, renderer, frontal)
-    monkeypatch.setattr(shading, "shadow", lambda vertices, *_, **__: np.ones(len(vertices), np.float32))
+    monkeypatch.setattr(lighting, "shadow", lambda mesh, *_, **__: np.ones(len(mesh.vertices), np.float32))
     unshadowed = lit(monkeypatch, front, renderer, frontal)
     assert np.nanmean(shown) > 0.8 * np.nanmean(unshadowed)
 

@@ -7,6 +7,7 @@ orthographic, so that a crop pixel has the same length everywhere and in every v
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -237,10 +238,23 @@ def plot_surface(surface: Surface, *, max_faces: int = 250_000):
 
 
 def k3d_html(surface: Surface, *, max_faces: int = 250_000) -> str:
-    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB)."""
+    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB).
+
+    The same surface gives the same page: k3d's number of the mesh, an address in memory, is made 1, and the time in
+    the title is left out. The widgets are closed, else ipywidgets keeps them, and the mesh, for ever.
+    """
+    from ipywidgets import Widget
+
     plot = plot_surface(surface, max_faces=max_faces)
-    plot.snapshot_type = "full"
-    return plot.get_snapshot(compression_level=5)  # 9 takes five times as long for 1 % less
+    try:
+        plot.snapshot_type = "full"
+        plot.objects[0].id = 1
+        page = plot.get_snapshot(compression_level=5)  # 9 takes five times as long for 1 % less
+    finally:
+        for one in (*plot.objects, plot):
+            for part in (one.layout, one):
+                Widget.close(part)  # a plot's own `close` does something else
+    return re.sub(r" ?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "", page, count=1)
 
 
 def _fit(picture: Image, size: int) -> Image:

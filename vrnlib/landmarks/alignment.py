@@ -5,6 +5,9 @@ The first look is at an upright square about the finder's box. Its points tell w
 head is tilted, so the second look sees the head upright and in the middle, as most heads were in the training. The
 third look does that again, in a mirror: the errors of both are different, and their mean is better than either. A
 mistake of the finder gives itself away: the heat maps are not sharp, and the points do not stay where they were.
+
+No two processors add alike: the FAN's points differ by a hundred-thousandth of a pixel. A square moved by so little has
+other bytes, and each look would make more of that. So squares stand on a coarse grid, and points on a fine one.
 """
 
 from __future__ import annotations
@@ -27,6 +30,11 @@ UNSTEADY = 0.25
 #: No face is smaller (square root of the area of the landmarks' box, photo pixels).
 SMALLEST = 12
 BATCH = 16
+#: Squares stand on a grid: their sides are powers of 2 with this many steps to the next one, their middles lie a part
+#: of the side apart, their tilts some degrees.
+SIDE_STEPS, MIDDLE_STEP, TILT_STEP = 64, 1 / 256, 0.5
+#: Found points are multiples of a power of 2 pixels, which is this part of their face's size, or up to half of it.
+POINT_STEP = 1 / 1024
 CHIN, EYES = slice(6, 11), slice(36, 48)
 
 
@@ -64,6 +72,8 @@ def look_closer(image: np.ndarray, points: np.ndarray, fan: Any) -> tuple[np.nda
     third, third_scores = look(image, head_squares(second), fan, mirrored=True)
     points = (second + third) / 2
     sizes = np.maximum(box_sizes(points_boxes(points)), 1e-6)
+    steps = (POINT_STEP * 2.0 ** np.floor(np.log2(sizes)))[:, None, None]
+    points = (np.rint(points / steps) * steps).astype(np.float32)
     moved = np.linalg.norm((third - second)[:, :, :2], axis=2).mean(axis=1) / sizes
     return points, np.clip(1 - moved / UNSTEADY, 0, 1) * (second_scores + third_scores) / 2
 
@@ -78,13 +88,13 @@ def align(
 def look(image: np.ndarray, squares: np.ndarray, fan: Any, *, mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Run a FAN once in each square: points (N, 68, 3) float32 in photo pixels, and scores (N,) in 0 … 1.
 
-    image: (H, W, 3) uint8 RGB. squares: (N, 4), see `box_squares`. mirrored: the FAN sees mirror images; the points
-    are those of the photo all the same. The score is the mean over the 68 heat maps of the probability around the
-    maximum.
+    image: (H, W, 3) uint8 RGB. squares: (N, 4), see `box_squares`; seen are those of `on_grid`. mirrored: the FAN sees
+    mirror images; the points are those of the photo all the same. The score is the mean over the 68 heat maps of the
+    probability around the maximum.
     """
     import torch
 
-    size = fan.config.size
+    size, squares = fan.config.size, on_grid(squares)
     points, scores = [np.zeros((0, 68, 3), np.float32)], [np.zeros(0, np.float32)]
     for start in range(0, len(squares), BATCH):
         some = squares[start : start + BATCH]
@@ -152,6 +162,18 @@ def head_squares(points: np.ndarray, *, margin: float = FAN_MARGIN) -> np.ndarra
     squares[:, :2] = np.einsum("nji,nj->ni", upright, squares[:, :2])
     squares[:, 3] = tilts
     return squares
+
+
+def on_grid(squares: np.ndarray) -> np.ndarray:
+    """The squares (N, 4) of the grid that are nearest to these: up to half a per cent larger or smaller.
+
+    What differs by a computer's rounding becomes the same, but for one square in thousands.
+    """
+    x, y, sides, tilts = np.asarray(squares, np.float64).T
+    sides = 2.0 ** (np.rint(SIDE_STEPS * np.log2(sides)) / SIDE_STEPS)
+    steps = MIDDLE_STEP * sides
+    x, y, tilts = (np.rint(values / step) * step for values, step in ((x, steps), (y, steps), (tilts, TILT_STEP)))
+    return np.column_stack([x, y, sides, tilts])
 
 
 def square_matrix(square: np.ndarray, size: int) -> np.ndarray:
