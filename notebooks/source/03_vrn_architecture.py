@@ -162,7 +162,7 @@ assert sizes == [24, 12, 6, 3] and result.shape == (1, 32, 48, 48)
 # How far does one output cell see? The gradient of a single voxel with respect to the input tells: where it is not
 # zero, the pixel matters. With four levels the answer is: nearly everywhere.
 
-# %%
+# %% tags=["measured"]
 image = torch.rand(1, 3, 192, 192, requires_grad=True)
 small.lattice_logits(image)[0, 100, 24, 24].backward()
 influence = image.grad.abs().sum(dim=1)[0].numpy()
@@ -241,7 +241,7 @@ check_voxel_probabilities(voxel_probabilities)
 # Our negative control is a softmax over depth, as in one published re-implementation. We give it perfect logits: +8 in
 # the solid, −8 outside. The slices of a column share a sum of 1, so a thick column must be thin, or nothing.
 
-# %%
+# %% tags=["measured"]
 solid = frontal_sample(7).volume()
 logits = torch.from_numpy(np.where(solid, 8.0, -8.0).astype(np.float32))[None]
 sigmoid = voxel_probabilities(logits)[0].numpy()
