@@ -22,6 +22,7 @@ from tqdm import tqdm
 from demo import open_models
 from tddfa.console import FAILED, INTERRUPTED, run_command, sentence
 from tddfa.draw import draw_dense, draw_landmarks, draw_mesh
+from tddfa.files import check_target
 from tddfa.video import TrackedFrame, track
 from tddfa.video_files import VideoReader, VideoWriter, check_display
 
@@ -65,6 +66,7 @@ def _file(arguments: argparse.Namespace) -> int:
     """Reads, tracks, draws and writes one video; whatever happens, the frames that were done are kept."""
     smooth = "_smooth" if arguments.smooth else ""
     output = arguments.out / f"{arguments.video_fp.stem}_{arguments.opt}{smooth}.mp4"
+    check_target(output, source=arguments.video_fp)
     end = None if arguments.end < 0 else arguments.end
     code, without_face = 0, 0
     with VideoReader(arguments.video_fp, start=max(arguments.start, 0), end=end) as reader:

@@ -126,7 +126,7 @@ def test_both_runtimes_agree_and_export_once(random_weights, random_detector, tm
     monkeypatch.setenv("VRN_CACHE", str(tmp_path))
     photo = skimage.data.astronaut()[:200, 100:330]
     exported = FaceBoxes(random_weights, runtime="onnx", threads=1)
-    files = list((tmp_path / "onnx").iterdir())
+    files = list((tmp_path / "onnx").glob("*.onnx"))
     assert len(files) == 1 and files[0].name.startswith("faceboxes_random-")
     expected, got = random_detector.candidates(photo), exported.candidates(photo)
     assert got.shape == expected.shape
@@ -134,7 +134,19 @@ def test_both_runtimes_agree_and_export_once(random_weights, random_detector, tm
     np.testing.assert_allclose(got[order[1]], expected[order[0]], atol=1e-2)
     stamp = files[0].stat().st_mtime_ns
     FaceBoxes(random_weights, runtime="onnx")
-    assert [file.stat().st_mtime_ns for file in (tmp_path / "onnx").iterdir()] == [stamp]
+    assert [file.stat().st_mtime_ns for file in (tmp_path / "onnx").glob("*.onnx")] == [stamp]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: data[:-9] + bytes(9)])
+def test_a_damaged_export_is_written_anew(random_weights, tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path))
+    photo = skimage.data.astronaut()[:200, 100:330]
+    expected = FaceBoxes(random_weights, runtime="onnx", threads=1).candidates(photo)
+    (file,) = (tmp_path / "onnx").glob("*.onnx")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    np.testing.assert_array_equal(FaceBoxes(random_weights, runtime="onnx", threads=1).candidates(photo), expected)
+    assert file.stat().st_size == len(whole)
 
 
 @pytest.fixture(scope="module", params=["open", "official"])

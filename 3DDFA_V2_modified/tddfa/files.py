@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["beside", "check_file", "read_file", "replacing", "result_names", "write_bytes"]
+__all__ = ["beside", "check_file", "check_target", "read_file", "replacing", "result_names", "write_bytes"]
 
 
 def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path:
@@ -39,6 +39,34 @@ def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path
 def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes:
     """The bytes of a regular file; arguments and errors as in :func:`check_file`."""
     return check_file(path, largest=largest, what=what).read_bytes()
+
+
+def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, source: Path | None = None) -> Path:
+    """The path, when writing there loses nothing that somebody else made.
+
+    Args:
+        path: the file to write; an older one is replaced only when it is of the kind that is written.
+        begins: what a file of this kind begins with; None when any file may be replaced.
+        source: what was read, which is never replaced.
+
+    Raises:
+        ValueError: there is a file of another kind, the source, or no file at all but something else.
+    """
+    path = Path(path)
+    if not path.exists() and not path.is_symlink():
+        return path
+    if source is not None and source.exists() and path.exists() and path.samefile(source):
+        raise ValueError(f"Expected another name for the result than {path}, which was read; name another folder.")
+    if not path.is_file():
+        raise ValueError(f"Expected to write the file {path}, there is something else; name another one.")
+    if begins is not None and path.stat().st_size:
+        with open(path, "rb") as file:
+            if file.read(len(begins)) != begins:
+                raise ValueError(
+                    f"Expected to replace a file of an earlier run only, {path} is of another kind; "
+                    "name another one or move it away."
+                )
+    return path
 
 
 def beside(path: Path, suffix: str) -> Path:

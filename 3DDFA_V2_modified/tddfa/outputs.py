@@ -14,17 +14,28 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .archives import Archive
 from .arrays import Floats, Image
 from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from .export import save_obj, save_ply
-from .files import write_bytes
+from .files import check_target, write_bytes
 from .interfaces import Detector
 from .morphable import MorphableModel
 from .regressor import TDDFA
 from .texture import texture_coordinates, uv_texture
 
-__all__ = ["MESHES", "OUTPUTS", "PICTURES", "FaceSet", "draw_output", "find_faces", "save_arrays", "save_output"]
+__all__ = [
+    "MESHES",
+    "OUTPUTS",
+    "PICTURES",
+    "FaceSet",
+    "check_arrays_target",
+    "draw_output",
+    "find_faces",
+    "save_arrays",
+    "save_output",
+]
 
 PICTURES = ("2d_sparse", "2d_dense", "3d", "depth", "pncc", "uv_tex", "pose")
 MESHES = ("ply", "obj")
@@ -32,6 +43,12 @@ OUTPUTS = PICTURES + MESHES
 """The nine words after ``-o``."""
 
 JPEG_QUALITY = 95
+
+ARRAYS = ("boxes", "roi", "params", "sparse", "dense", "pose_deg")
+"""Names of what :func:`save_arrays` writes."""
+
+BEGINNINGS = {"ply": b"ply\n", "obj": b"v ", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89PNG"}
+"""What the files begin with: only such a one is replaced."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,7 +128,13 @@ def draw_output(option: str, image: Image, faces: FaceSet, model: MorphableModel
 
 
 def save_output(
-    option: str, path: str | PathLike[str], image: Image, faces: FaceSet, model: MorphableModel
+    option: str,
+    path: str | PathLike[str],
+    image: Image,
+    faces: FaceSet,
+    model: MorphableModel,
+    *,
+    source: Path | None = None,
 ) -> Image | None:
     """Write one of the nine outputs.
 
@@ -121,23 +144,26 @@ def save_output(
         image: (H, W, 3) uint8 RGB, the photo.
         faces: what :func:`find_faces` found in it.
         model: the face model that they were fitted with.
+        source: the photo's file, which is never replaced.
 
     Returns:
         The picture, or None for a mesh.
 
     Raises:
-        ValueError: another option or ending.
+        ValueError: another option or ending, or a file there that is of another kind.
         OSError: the file cannot be written.
     """
+    ending = Path(path).suffix.lower()
+    if option in MESHES and ending != f".{option}":
+        raise ValueError(f"Expected a file that ends in .{option}, got {Path(path).name}; rename it.")
+    check_target(path, BEGINNINGS.get(option, BEGINNINGS.get(ending)), source=source)
     if option in MESHES:
         save = save_ply if option == "ply" else save_obj
         save(path, image, faces.dense, model.tri)
         return None
     picture = draw_output(option, image, faces, model)
     try:
-        done, data = cv2.imencode(
-            Path(path).suffix.lower(), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        )
+        done, data = cv2.imencode(ending, picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except cv2.error:
         done = False
     if not done:
@@ -146,14 +172,34 @@ def save_output(
     return picture
 
 
+def check_arrays_target(path: str | PathLike[str], *, source: Path | None = None) -> Path:
+    """The path for :func:`save_arrays`, when it ends in .npz and no other file would be lost.
+
+    Raises:
+        ValueError: another ending, the source, or a file there that ``save_arrays`` did not write.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise ValueError(f"Expected a file that ends in .npz for the arrays, got {path.name}; name another one.")
+    if check_target(path, b"PK", source=source).is_file() and path.stat().st_size:
+        with Archive(path, largest=2**32, what="the arrays of an earlier run") as archive:
+            if archive.names != set(ARRAYS):
+                raise ValueError(
+                    f"Expected to replace the arrays of an earlier run only, {path} holds others; move it."
+                )
+    return path
+
+
 def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
     """Write the numbers as .npz, named and shaped as 3DDFA_V2's own.
 
     They are boxes (F, 5), roi (F, 4), params (F, 62), sparse (F, 3, 68), dense (F, 3, N) and pose_deg (F, 3).
 
     Raises:
+        ValueError: another ending, or a file there that was not written by this.
         OSError: the file cannot be written.
     """
+    check_arrays_target(path)
     memory = io.BytesIO()
     np.savez_compressed(
         memory,

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
+from .files import write_bytes
 
 __all__ = ["export_onnx", "fold_batch_norms", "limited_to", "make_runner"]
 
@@ -105,21 +106,32 @@ def _onnx_runner(path: Path, threads: int | None) -> Runner:
 def _exported(network: nn.Module, name: str, example: tuple[int, int, int]) -> Path:
     """The network's ONNX file in the user's cache, written when it is not there yet.
 
-    The weights' hash is part of the file's name: other weights give another file.
+    The weights' hash is part of the file's name: other weights give another file. Its own hash lies beside it, so that
+    a damaged one is written anew.
     """
     digest = hashlib.sha256()
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.numpy().tobytes())
     path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
-    if not path.is_file():
+    mark = path.with_suffix(".sha256")
+    if not _is_whole(path, mark):
         try:
             export_onnx(network, path, example=example)
+            write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
         except OSError as error:
             raise OSError(
                 f"Expected to keep an exported network in {cache_folder()}, got: {error.strerror or error}; "
                 "set $VRN_CACHE to a folder that can be written."
             ) from error
     return path
+
+
+def _is_whole(path: Path, mark: Path) -> bool:
+    """Whether the exported file has the hash that was noted when it was written."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == mark.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int]) -> None:

@@ -17,12 +17,14 @@ import io
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import cv2
@@ -42,6 +44,9 @@ __all__ = ["Summary", "make_target", "make_targets"]
 
 BATCH = 8
 """Pictures that a worker takes at once."""
+
+FAILURES, FAILURE_COLUMNS = "failures.csv", ("picture", "reason")
+"""The table of what could not be done; it lies in every folder of targets."""
 
 LARGEST_SOURCE = 2**30
 """Bytes of a picture's file."""
@@ -100,7 +105,7 @@ def make_targets(
         progress: show a bar.
 
     Raises:
-        ValueError: folders that lie in each other, or a bad choice.
+        ValueError: folders that lie in each other, an output folder with files of others, or a bad choice.
         OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
     """
     root, out = Path(root), Path(out)
@@ -109,7 +114,7 @@ def make_targets(
     job = _Job(out, choice or FitterChoice(), read)
     fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
     out.mkdir(parents=True, exist_ok=True)
-    pending = _read_failures(out / "failures.csv")
+    pending = _claimed(out)
     names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
     summary, good = Summary(), []
     outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
@@ -128,7 +133,7 @@ def make_targets(
     finally:
         rest = {shown: pending[shown] for shown in names.values() if shown in pending}
         failures = sorted({**rest, **summary.failures}.items())
-        _write_table(out / "failures.csv", ("picture", "reason"), failures)
+        _write_table(out / FAILURES, FAILURE_COLUMNS, failures)
         if keep_pairs:
             _write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
     return summary
@@ -193,6 +198,8 @@ def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: di
         crop = None if crop_file is None else _digest(crop_file)
     except (ValueError, OSError):
         return False
+    if not isinstance(meta, dict):
+        return False
     same = (meta.get("source"), meta.get("settings"), meta.get("crop")) == (source, settings, crop)
     return same and volume.shape == VOLUME_SHAPE and bool(volume.any())
 
@@ -223,9 +230,7 @@ def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tupl
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
     fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(
-        workers, mp_context=fresh, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=_begin_work)
     try:
         for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
             yield from future.result()
@@ -235,6 +240,20 @@ def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tupl
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_work() -> None:
+    """A worker's first act: it leaves Ctrl-C to its parent, and ends when the parent does, however that comes about."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Wait for the parent's end, which closes its side of the sentinel, then end this process."""
+    wait([sentinel])
+    os._exit(1)
 
 
 def _batch(tasks: Sequence[_Task], job: _Job) -> list[tuple[_Task, str]]:
@@ -264,12 +283,32 @@ def _check_folders(root: Path, out: Path) -> None:
         raise ValueError(f"Expected an output folder apart from {root}, which is never written to, got {out}.")
 
 
-def _read_failures(path: Path) -> dict[str, str]:
-    """Picture → reason of an earlier run; none when the file is missing or is another one."""
-    if not path.is_file():
+def _claimed(out: Path) -> dict[str, str]:
+    """Picture → reason of an earlier run. Its ``failures.csv`` tells that a folder is ours: old targets are replaced.
+
+    Raises:
+        ValueError: a folder with files and without such a table.
+    """
+    path = out / FAILURES
+    if not path.exists():
+        if any(not entry.name.startswith(".") for entry in out.iterdir()):
+            raise ValueError(
+                f"Expected an empty folder or one of an earlier run, which has a {FAILURES}, {out} holds other files; "
+                "name another one."
+            )
+        _write_table(path, FAILURE_COLUMNS, [])
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {row["picture"]: row["reason"] for row in csv.DictReader(file) if {"picture", "reason"} <= row.keys()}
+    try:
+        text = read_file(path, largest=2**28, what=f"the {FAILURES} of an earlier run").decode("utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        if tuple(header) != FAILURE_COLUMNS:
+            raise ValueError("another header")
+        return dict((picture, reason) for picture, reason in rows)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"Expected the {FAILURES} of an earlier run, {path} is damaged or another file ({sentence(error)}); "
+            "move it away or name another folder."
+        ) from None
 
 
 def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, str]]:

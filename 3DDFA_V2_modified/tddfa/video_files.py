@@ -118,7 +118,8 @@ class VideoWriter:
         frames: how many were written so far.
 
     Raises:
-        VideoError: another ending, a folder that cannot be written, frames of different sizes, a full disk.
+        VideoError: another ending, a file there that is no mp4, a folder that cannot be written, frames of different
+            sizes, a full disk.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: float) -> None:
@@ -143,6 +144,10 @@ class VideoWriter:
         self.frames += 1
 
     def _opened(self, size: tuple[int, int]) -> cv2.VideoWriter:
+        if self.path.is_file() and self.path.stat().st_size:
+            with open(self.path, "rb") as older:
+                if older.read(8)[4:] != b"ftyp":
+                    raise VideoError(f"Expected to replace an mp4 file only, {self.path} is none; move it away.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

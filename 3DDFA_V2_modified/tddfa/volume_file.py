@@ -118,7 +118,7 @@ def load_volume(path: str | os.PathLike[str]) -> tuple[Volume, float, dict[str, 
     volume[tuple(slice(*ends) for ends in box.tolist())] = inner
     try:
         return volume, float(offset), json.loads(meta.tobytes().decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _foreign(path, f"meta that is no JSON ({error})") from None
 
 
