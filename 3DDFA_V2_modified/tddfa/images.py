@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from .console import sentence
 
@@ -36,7 +36,9 @@ MAX_PIXELS = 150_000_000
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 """Endings of files that are taken for photos."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+if "avif" in features.modules and features.check("avif"):  # Pillow 11.3 and later, where they were built with it
+    FORMATS += ("AVIF",)
 """What a file may be, in Pillow's words. Its other readers are left out: that of EPS, for one, starts a program."""
 
 
