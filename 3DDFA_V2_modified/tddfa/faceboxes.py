@@ -133,7 +133,7 @@ class FaceBoxesNet(nn.Module):
 
 def _per_prior(x: Tensor, numbers: int) -> Tensor:
     """(B, numbers * priors, H, W) as (B, H * W * priors, numbers)."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, numbers)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, numbers)  # an export would keep len(x) as a number
 
 
 @lru_cache(maxsize=4)  # a video and a training have one size, the looks at a large photo three
@@ -199,7 +199,7 @@ class FaceBoxes:
         self.min_score = min_score
         network = fill(FaceBoxesNet(), read_checkpoint(path), path.name)
         self._run = make_runner(network, name=f"faceboxes_{path.stem}", example=(3, 256, 256), runtime=runtime,
-                                threads=threads)  # fmt: skip
+                                threads=threads, any_size=True)  # fmt: skip
 
     def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
