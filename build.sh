@@ -20,9 +20,10 @@ bash build.sh            set up: create .venv, install the packages, compile the
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
 bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
+bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
 bash build.sh notebooks  rebuild the lecture and student notebooks from notebooks/source and execute them
-bash build.sh clean      remove .venv, compiled files, caches and demo_results/
+bash build.sh clean      remove .venv, .venv-lowest, compiled files, caches, dist/ and demo_results/
 bash build.sh help       this text
 
 VRN_PYTHON=python3.12 bash build.sh   set up with this Python (3.10 or newer) instead of the first one found
@@ -42,8 +43,8 @@ find_python() {
         return
     fi
     local candidate newest
-    for newest in 13 99; do  # tested versions first
-        for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+    for newest in 14 99; do  # known versions first
+        for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
             if python_is_usable "$candidate" "$newest"; then echo "$candidate"; return; fi
         done
     done
@@ -93,32 +94,7 @@ check_compiler() {
 }
 
 self_test() {  # a tiny job for each compiled module
-    "$PY" - <<'PYTHON' || fail "the compiled core does not work; run 'bash build.sh clean' and 'bash build.sh' again."
-import importlib, sys
-for name in ("_nms", "_raster", "_voxelize"):
-    try:
-        importlib.import_module(f"tddfa.{name}")
-    except ImportError as error:
-        sys.exit(f"tddfa.{name} cannot be imported ({error}); is the C++ compiler the one that built this Python?")
-import numpy as np
-import trimesh
-from tddfa.nms import nms
-from tddfa import voxelize
-from tddfa.raster import rasterize
-
-boxes = np.array([[0, 0, 9, 9, 0.9], [1, 1, 10, 10, 0.8], [30, 30, 39, 39, 0.7]], np.float32)
-if list(nms(boxes, 0.3)) != [0, 2]:
-    sys.exit("tddfa.nms keeps the wrong boxes.")
-ball = trimesh.creation.icosphere(subdivisions=3, radius=10.0)
-vertices = np.ascontiguousarray(ball.vertices + [16.0, 16.0, 0.0], np.float32)
-triangles = np.ascontiguousarray(ball.faces, np.int32)
-seen = int((rasterize(vertices, triangles, 32, 32).triangle >= 0).sum())
-if not 280 < seen < 330:
-    sys.exit(f"tddfa.raster paints {seen} pixels of a disc of about 310.")
-filled = int(voxelize(vertices, triangles, size=32, depth=60)[0].sum())
-if not 8000 < filled < 8700:
-    sys.exit(f"tddfa.voxelize fills {filled} voxels of a ball of about 8,300.")
-PYTHON
+    "$PY" tests/core_smoke.py || fail "the compiled core does not work; run 'bash build.sh clean' and 'bash build.sh' again."
 }
 
 core_is_present() {
@@ -139,7 +115,7 @@ setup() {
         pip_install "$(grep '^torch==' constraints.txt)" \
             || fail "pip could not install PyTorch; its message is above. Is the network there?"
         say "Installing the other packages ..."
-        pip_install setuptools Cython numpy || fail "pip could not install the build tools; its message is above."
+        pip_install setuptools Cython || fail "pip could not install the build tools; its message is above."
         say "Installing vrnlib and tddfa; this compiles the core ..."
         pip_install --no-build-isolation -e ".[$EXTRAS]" \
             || fail "the packages could not be installed or the core did not compile; the message is above."
@@ -212,11 +188,39 @@ run_browser_tests() {
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
+# Installs exactly the lower bounds of pyproject.toml, and torch as in constraints.txt, then makes one reconstruction.
+test_lowest() {
+    local python lowest=.venv-lowest
+    python="$(find_python)"
+    python_is_usable "$python" 12 || fail \
+        "the oldest releases need Python 3.10 to 3.12, not $("$python" --version); name one: VRN_PYTHON=python3.11."
+    rm -rf "$lowest"
+    "$python" -m venv "$lowest"
+    local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
+    "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
+    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)>=\(.*\)",$/\1==\2/p' pyproject.toml | grep -v '^torch==' >"$lowest/lowest.txt"
+    say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
+    "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
+    "${pip[@]}" --no-deps --no-build-isolation .
+    ( cd "$lowest"; smoke_test "$PWD/bin" )
+    say "The lower bounds work."
+}
+
+smoke_test() {  # $1: the folder of python and vrn
+    "$1/python" ../tests/core_smoke.py
+    "$1/python" -c 'from PIL import Image; from skimage.data import astronaut; Image.fromarray(astronaut()).save("photo.png")'
+    VRN_CACHE="$PWD/cache" "$1/vrn" reconstruct photo.png -o results
+    local suffix
+    for suffix in html ply png; do
+        compgen -G "results/*.$suffix" >/dev/null || fail "reconstruct wrote no .$suffix file."
+    done
+}
+
 clean() {
-    rm -rf "$VENV" build demo_results ./*.egg-info .pytest_cache .ruff_cache
+    rm -rf "$VENV" .venv-lowest build dist demo_results ./*.egg-info .pytest_cache .ruff_cache
     rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
     find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
-    say "Removed .venv, compiled files, caches and demo_results/."
+    say "Removed .venv, .venv-lowest, compiled files, caches and demo_results/."
 }
 
 (( $# <= 1 )) || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
@@ -225,6 +229,7 @@ case "${1:-setup}" in
     demo) setup; demo ;;
     test) setup; run_tests ;;
     test-browser) setup; run_browser_tests ;;
+    test-lowest) test_lowest ;;
     lab) setup; exec "$VENV/bin/jupyter" lab notebooks ;;
     notebooks) setup; "$PY" -m vrnlib.course build && "$PY" -m vrnlib.course execute ;;
     clean) clean ;;

@@ -5,7 +5,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -48,17 +47,19 @@ class BuildExt(build_ext):
 
 
 def extensions() -> list[Extension]:
-    # without -fno-trapping-math gcc does not run a loop with a comparison of floats on several numbers at once
-    optimise = ["/O2", "/std:c++17"] if os.name == "nt" else ["-O3", "-std=c++17", "-fno-trapping-math"]
+    # Without -fno-trapping-math gcc does not run a loop with a comparison of floats on several numbers at once.
+    # With -ffp-contract=off a product is rounded before it is added to, on ARM too: the same numbers on every machine.
+    optimise = ["-O3", "-std=c++17", "-fno-trapping-math", "-ffp-contract=off"]
+    if os.name == "nt":
+        optimise = ["/O2", "/std:c++17", "/fp:precise"]
     present = [name for name in MODULES if Path(CORE, f"{name}.pyx").exists()]
     return cythonize(
         [
             Extension(
                 f"tddfa.{name}",
                 [f"{CORE}/{name}.pyx"],
-                include_dirs=[CORE, np.get_include()],
+                include_dirs=[CORE],
                 language="c++",
-                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
                 extra_compile_args=list(optimise),
                 depends=sorted(str(header) for header in Path(CORE).glob("*.hpp")),
             )
