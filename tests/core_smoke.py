@@ -3,20 +3,16 @@
 build.sh runs it after compiling, cibuildwheel with every wheel.
 """
 
-import importlib
 import sys
-
-for name in ("_nms", "_raster", "_voxelize"):
-    try:
-        importlib.import_module(f"tddfa.{name}")
-    except ImportError as error:
-        sys.exit(f"tddfa.{name} cannot be imported ({error}); is the C++ compiler the one that built this Python?")
 
 import numpy as np
 
-from tddfa.nms import nms
-from tddfa.raster import rasterize
-from tddfa.voxelizer import voxelize
+try:
+    from tddfa.nms import nms
+    from tddfa.raster import rasterize
+    from tddfa.voxelizer import voxelize
+except ImportError as error:
+    sys.exit(f"tddfa cannot be imported ({error}); is the C++ compiler the one that built this Python?")
 
 boxes = np.array([[0, 0, 9, 9, 0.9], [1, 1, 10, 10, 0.8], [30, 30, 39, 39, 0.7]], np.float32)
 if list(nms(boxes, 0.3)) != [0, 2]:
