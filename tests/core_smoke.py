@@ -3,20 +3,16 @@
 build.sh runs it after compiling, cibuildwheel with every wheel.
 """
 
-import importlib
 import sys
-
-for name in ("_nms", "_raster", "_voxelize"):
-    try:
-        importlib.import_module(f"tddfa.{name}")
-    except ImportError as error:
-        sys.exit(f"tddfa.{name} cannot be imported ({error}); is the C++ compiler the one that built this Python?")
 
 import numpy as np
 
-from tddfa.nms import nms
-from tddfa.raster import rasterize
-from tddfa.voxelizer import voxelize
+try:
+    from tddfa.nms import nms
+    from tddfa.raster import rasterize
+    from tddfa.voxelizer import voxelize
+except ImportError as error:
+    sys.exit(f"tddfa cannot be imported ({error}); is the C++ compiler the one that built this Python?")
 
 boxes = np.array([[0, 0, 9, 9, 0.9], [1, 1, 10, 10, 0.8], [30, 30, 39, 39, 0.7]], np.float32)
 if list(nms(boxes, 0.3)) != [0, 2]:
@@ -25,9 +21,7 @@ if list(nms(boxes, 0.3)) != [0, 2]:
 # An octahedron: |x| + |y| + |z| <= 10 around (16, 16, 0).
 corners = 10.0 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
 vertices = (corners + [16.0, 16.0, 0.0]).astype(np.float32)
-triangles = np.array(
-    [[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32
-)
+triangles = np.array([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32)
 for threads in (1, 2):
     seen = int((rasterize(vertices, triangles, 32, 32, threads=threads).triangle >= 0).sum())
     if not 190 < seen < 225:

@@ -134,7 +134,7 @@ class FaceBoxesNet(nn.Module):
 
 def _per_prior(x: Tensor, numbers: int) -> Tensor:
     """(B, numbers * priors, H, W) as (B, H * W * priors, numbers)."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, numbers)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, numbers)  # an export would keep len(x) as a number
 
 
 @lru_cache(maxsize=4)  # a video and a training have one size, the looks at a large photo three
@@ -201,7 +201,9 @@ class FaceBoxes:
         self.min_score, self.runtime = min_score, runtime
         network = fill(FaceBoxesNet(), read_checkpoint(self.path), self.path.name)
         name = f"faceboxes_{self.path.stem}"
-        self._run = make_runner(network, name=name, example=(3, 256, 256), runtime=runtime, threads=threads)
+        self._run = make_runner(
+            network, name=name, example=(3, 256, 256), runtime=runtime, threads=threads, any_size=True
+        )
 
     def __repr__(self) -> str:
         return f"FaceBoxes({self.path.name}, {self.runtime})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import os
 import tempfile
 import warnings
@@ -24,9 +25,18 @@ __all__ = ["export_onnx", "fold_batch_norms", "limited_to", "make_runner"]
 Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 """Takes a batch (B, 3, H, W) float32 and gives the network's outputs."""
 
+OPSET = 18
+"""The version of ONNX's set of operators that networks are exported with, the exporter's own choice."""
+
 
 def make_runner(
-    network: nn.Module, *, name: str, example: tuple[int, int, int], runtime: str, threads: int | None = None
+    network: nn.Module,
+    *,
+    name: str,
+    example: tuple[int, int, int],
+    runtime: str,
+    threads: int | None = None,
+    any_size: bool = False,
 ) -> Runner:
     """A function that runs the network.
 
@@ -36,6 +46,8 @@ def make_runner(
         example: (3, H, W), an input size for the export.
         runtime: "torch" or "onnx".
         threads: how many it may use, or None for its own choice.
+        any_size: whether it must also take other heights and widths than the example's, which must then be so large
+            that no layer's output is a single pixel.
 
     Raises:
         ValueError: an unknown runtime, or fewer than one thread.
@@ -47,7 +59,7 @@ def make_runner(
         raise ValueError(f"Expected at least one thread, got {threads}; leave it out for the runtime's own choice.")
     if runtime == "torch":
         return _torch_runner(network, threads)
-    return _onnx_runner(_exported(network, name, example), threads)
+    return _onnx_runner(_exported(network, name, example, any_size), threads)
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
@@ -103,20 +115,20 @@ def _onnx_runner(path: Path, threads: int | None) -> Runner:
     return lambda batch: tuple(session.run(None, {"input": np.ascontiguousarray(batch)}))
 
 
-def _exported(network: nn.Module, name: str, example: tuple[int, int, int]) -> Path:
+def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_size: bool) -> Path:
     """The network's ONNX file in the user's cache, written when it is not there yet.
 
-    The weights' hash is part of the file's name: other weights give another file. Its own hash lies beside it, so that
-    a damaged one is written anew.
+    The weights' hash is part of the file's name: other weights give another file, as does another set of operators.
+    Its own hash lies beside it, so that a damaged one is written anew.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"opset {OPSET}".encode())
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.numpy().tobytes())
     path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
     mark = path.with_suffix(".sha256")
     if not _is_whole(path, mark):
         try:
-            export_onnx(network, path, example=example)
+            export_onnx(network, path, example=example, any_size=any_size)
             write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
         except OSError as error:
             raise OSError(
@@ -134,22 +146,37 @@ def _is_whole(path: Path, mark: Path) -> bool:
         return False
 
 
-def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int]) -> None:
-    """Write the network as an ONNX file with the input "input" (B, 3, H, W), all of whose sizes but 3 are free.
+def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int], any_size: bool = False) -> None:
+    """Write the network as an ONNX file with the input "input" (B, 3, H, W); B is free, with any_size H and W too.
 
-    The file appears whole or not at all.
+    It takes some seconds, as torch follows the network's sizes as symbols. The file appears whole or not at all.
     """
     network = copy.deepcopy(network).eval()
+    images = torch.zeros(2, *example)  # two of them: an export takes a size of 1 for a constant
     with torch.no_grad():
-        outputs = network(torch.zeros(1, *example))
+        outputs = network(images)
     names = [f"output{k}" for k in range(len(outputs) if isinstance(outputs, tuple) else 1)]
-    free = {"input": {0: "batch", 2: "height", 3: "width"}, **{name: {0: "batch"} for name in names}}
+    free = (0, 2, 3) if any_size else (0,)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that traces needs the fewest packages, but is an old one
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _quiet_exporter():
         temporary = Path(folder, path.name)
         torch.onnx.export(
-            network, (torch.zeros(1, *example),), str(temporary), dynamo=False, opset_version=17,
-            input_names=["input"], output_names=names, dynamic_axes=free,
+            network, (images,), str(temporary), dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
+            input_names=["input"], output_names=names,
+            dynamic_shapes=({axis: torch.export.Dim.DYNAMIC for axis in free},),
         )  # fmt: skip
         os.replace(temporary, path)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Without what torch's exporter says to its own developers (torchvision is missing, a class is deprecated)."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -194,7 +195,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
 def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict[str, str]) -> bool:
     """Whether the target is whole, and was made of this very picture, with these settings, and with this crop."""
     try:
-        volume, _, meta = load_volume(target)
+        volume, _, meta = cast("tuple[Volume, float, object]", load_volume(target))
         crop = None if crop_file is None else _digest(crop_file)
     except (ValueError, OSError):
         return False

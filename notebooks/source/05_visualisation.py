@@ -85,7 +85,8 @@ corners, triangles, _, _ = marching_cubes(probability, 0.5)
 print(f"{len(corners):,} vertices", "- ranges of the three columns:")
 for column, name in enumerate("zyx"):
     print(f"  {name}: {corners[:, column].min():.0f} … {corners[:, column].max():.0f}")
-assert np.allclose(corners.min(axis=0), [34, 32, 54], atol=4) and np.allclose(corners.max(axis=0), [162, 140, 141], atol=4)
+low, high = corners.min(axis=0), corners.max(axis=0)
+assert np.allclose(low, [34, 32, 54], atol=4) and np.allclose(high, [162, 140, 141], atol=4)
 
 # %% [markdown]
 # ### Your turn: to_crop_pixels

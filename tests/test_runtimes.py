@@ -1,0 +1,68 @@
+"""Networks by ONNX Runtime: what torch exports gives torch's numbers, for any batch and, where asked for, any size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tddfa.backbones import MobileNetV1, ResNet22
+from tddfa.faceboxes import FaceBoxesNet
+from tddfa.runtimes import make_runner
+
+NETWORKS = {
+    "mobilenet": (lambda: MobileNetV1(width=0.25), (3, 120, 120), False),
+    "resnet": (ResNet22, (3, 120, 120), False),
+    "faceboxes": (FaceBoxesNet, (3, 256, 256), True),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_exports_agree_with_torch_for_every_batch_and_size(name, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path))
+    build, example, any_size = NETWORKS[name]
+    torch.manual_seed(0)
+    network = build().eval()
+    for module in network.modules():  # as after a training: no two channels alike
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    by_torch, by_onnx = (
+        make_runner(network, name=name, example=example, runtime=runtime, threads=1, any_size=any_size)
+        for runtime in ("torch", "onnx")
+    )
+    shown = capfd.readouterr()
+    assert not shown.out and not shown.err
+    rng = np.random.default_rng(0)
+    sizes = [example[1:], (64, 160), (201, 133), (30, 30)] if any_size else [example[1:]]
+    for batch in (1, 2, 3):
+        for size in sizes:
+            images = rng.normal(size=(batch, 3, *size)).astype(np.float32)
+            for expected, got in zip(by_torch(images), by_onnx(images), strict=True):
+                assert got.shape == expected.shape
+                np.testing.assert_allclose(got, expected, atol=1e-4 * np.abs(expected).max())
+    assert [file.suffix for file in (tmp_path / "onnx").iterdir()] == [".onnx"]
+
+
+def test_fan_decodes_the_same_by_onnx_runtime(tmp_path, monkeypatch):
+    from vrnlib.quick_fan import QuickFAN
+
+    from vrnlib.network import FAN, FANConfig
+
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    fan = FAN(FANConfig(size=64, features=16)).eval()
+    quick, images = QuickFAN(fan), torch.rand(3, 3, 64, 64)
+    with torch.inference_mode():
+        expected = fan(images)
+    torch.testing.assert_close(quick(images).scores, expected.scores, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(quick(images).points, expected.points, atol=1e-2, rtol=0)
+
+
+def test_an_export_loads_no_package_before_it_is_asked_for():
+    code = "import sys, tddfa.runtimes; assert not {'onnx', 'onnxscript', 'onnxruntime'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
