@@ -99,9 +99,9 @@ def test_the_repositorys_own_configurations(monkeypatch, tmp_path):
 
 def test_configurations_that_mean_harm_are_told(tmp_path):
     """The first stands for ten thousand million words once it is printed."""
-    lists = "".join(f"k{i}: &k{i} [{', '.join([f'*k{i - 1}'] * 10 if i else ['x'])}]\n" for i in range(10))
+    lists = ", ".join(f"&k{i} [{', '.join([f'*k{i - 1}'] * 10 if i else ['x'])}]" for i in range(11))
     texts = {
-        "bomb": lists + "arch: *k9\ncheckpoint_fp: a\nbfm_fp: b\n",
+        "bomb": f"arch: [{lists}]\ncheckpoint_fp: a\nbfm_fp: b\n",
         "alias": TEXT.replace("mobilenet ", "&a mobilenet ").replace("configs/face.pkl", "*a"),
         "deep": "arch: " + "[" * 20_000,
         "date": TEXT.replace("mobilenet", "2001-99-99"),

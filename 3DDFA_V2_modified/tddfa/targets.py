@@ -11,20 +11,14 @@ is listed in ``failures.csv``. The input folder is only read.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import cast
 
@@ -38,16 +32,15 @@ from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
 from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
+from .target_folder import FAILURE_COLUMNS, FAILURES, check_folders, claimed, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
+from .workers import worker_pool
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
 BATCH = 8
 """Pictures that a worker takes at once."""
-
-FAILURES, FAILURE_COLUMNS = "failures.csv", ("picture", "reason")
-"""The table of what could not be done; it lies in every folder of targets."""
 
 LARGEST_SOURCE = 2**30
 """Bytes of a picture's file."""
@@ -110,12 +103,12 @@ def make_targets(
         OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
     """
     root, out = Path(root), Path(out)
-    _check_folders(root, out)
+    check_folders(root, out)
     tasks = _tasks(pictures, root)
     job = _Job(out, choice or FitterChoice(), read)
     fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
     out.mkdir(parents=True, exist_ok=True)
-    pending = _claimed(out)
+    pending = claimed(out)
     names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
     summary, good = Summary(), []
     outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
@@ -134,9 +127,9 @@ def make_targets(
     finally:
         rest = {shown: pending[shown] for shown in names.values() if shown in pending}
         failures = sorted({**rest, **summary.failures}.items())
-        _write_table(out / FAILURES, FAILURE_COLUMNS, failures)
+        write_table(out / FAILURES, FAILURE_COLUMNS, failures)
         if keep_pairs:
-            _write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
+            write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
     return summary
 
 
@@ -230,8 +223,7 @@ def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple
 def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
-    fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=_begin_work)
+    pool = worker_pool(workers)
     try:
         for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
             yield from future.result()
@@ -241,20 +233,6 @@ def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tupl
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_work() -> None:
-    """A worker's first act: it leaves Ctrl-C to its parent, and ends when the parent does, however that comes about."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Wait for the parent's end, which closes its side of the sentinel, then end this process."""
-    wait([sentinel])
-    os._exit(1)
 
 
 def _batch(tasks: Sequence[_Task], job: _Job) -> list[tuple[_Task, str]]:
@@ -274,44 +252,6 @@ def _tasks(pictures: Sequence[Path], root: Path) -> list[_Task]:
     return [_Task(path, name) for path, name in zip(pictures, result_names(pictures, root=root), strict=True)]
 
 
-def _check_folders(root: Path, out: Path) -> None:
-    if not root.is_dir():
-        raise NotADirectoryError(f"Expected a folder of pictures, {root} is none; check the path.")
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"Expected a folder for the targets, {out} is a file; name another one.")
-    inner, outer = out.resolve(), root.resolve()
-    if inner == outer or outer in inner.parents or inner in outer.parents:
-        raise ValueError(f"Expected an output folder apart from {root}, which is never written to, got {out}.")
-
-
-def _claimed(out: Path) -> dict[str, str]:
-    """Picture → reason of an earlier run. Its ``failures.csv`` tells that a folder is ours: old targets are replaced.
-
-    Raises:
-        ValueError: a folder with files and without such a table.
-    """
-    path = out / FAILURES
-    if not path.exists():
-        if any(not entry.name.startswith(".") for entry in out.iterdir()):
-            raise ValueError(
-                f"Expected an empty folder or one of an earlier run, which has a {FAILURES}, {out} holds other files; "
-                "name another one."
-            )
-        _write_table(path, FAILURE_COLUMNS, [])
-        return {}
-    try:
-        text = read_file(path, largest=2**28, what=f"the {FAILURES} of an earlier run").decode("utf-8")
-        header, *rows = csv.reader(io.StringIO(text, newline=""))
-        if tuple(header) != FAILURE_COLUMNS:
-            raise ValueError("another header")
-        return dict((picture, reason) for picture, reason in rows)
-    except (ValueError, csv.Error) as error:
-        raise ValueError(
-            f"Expected the {FAILURES} of an earlier run, {path} is damaged or another file ({sentence(error)}); "
-            "move it away or name another folder."
-        ) from None
-
-
 def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, str]]:
     """Picture and volume of each target, relative to the output folder; the picture is the crop."""
     rows = []
@@ -319,9 +259,3 @@ def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, 
         crop = Path(os.path.relpath(task.picture, out)).as_posix() if cropped else f"{task.name}.png"
         rows.append((crop, f"{task.name}.npz"))
     return rows
-
-
-def _write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_bytes(path, text.getvalue().encode("utf-8"))
