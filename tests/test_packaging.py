@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = {".py", ".sh", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".pyx", ".hpp", ".json", ""}
-VERBS = ("demo", "test", "test-browser", "lab", "notebooks", "clean", "help")
+VERBS = ("demo", "test", "test-browser", "test-everywhere", "test-mutations", "test-lowest", "lab", "notebooks")
+VERBS += ("clean", "help")
 
 
 def committed_files() -> list[Path]:
@@ -75,14 +77,10 @@ def test_no_third_party_photos_or_official_models_are_committed():
 
 def test_one_distribution_installs_both_packages():
     project = toml()
-    packages = project["tool"]["setuptools"]["packages"]
-    assert {"vrnlib", "vrnlib.checks", "tddfa"} <= set(packages)
-    places = project["tool"]["setuptools"]["package-dir"]
-    for package in packages:
-        top, *rest = package.split(".")
-        assert (ROOT / places[top] / "/".join(rest) / "__init__.py").is_file(), package
-    folders = {file.parent.name for file in (ROOT / "vrnlib").glob("*/__init__.py")}
-    assert folders <= {package.split(".")[-1] for package in packages}
+    search = project["tool"]["setuptools"]["packages"]["find"]
+    found = {name for place in search["where"] for name in find_packages(str(ROOT / place), include=search["include"])}
+    folders = {f"vrnlib.{file.parent.name}" for file in (ROOT / "vrnlib").glob("*/__init__.py")}
+    assert found == {"vrnlib", "tddfa", "tddfa.open_face"} | folders and "vrnlib.landmarks" in folders
     assert project["project"]["scripts"]["vrn"] == "vrnlib.cli:main"
     assert project["project"]["requires-python"] == ">=3.10"
 
