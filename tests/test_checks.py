@@ -122,7 +122,7 @@ def test_every_exercise_of_the_notebooks_has_a_check_and_the_lecture_solves_it()
             name = cell.metadata["exercise"]
             names.append(name)
             namespace: dict = {}
-            exec("from __future__ import annotations\n" + "\n".join(imports) + "\n" + cell.source, namespace)
+            exec("from __future__ import annotations\n" + "\n".join(imports) + "\n" + cell.source, namespace)  # noqa: S102
             EXERCISES[name].judge(namespace[name])
     assert sorted(names) == sorted(EXERCISES)
 

@@ -38,14 +38,13 @@ from torch import Tensor
 from vrnlib.checks.training import check_cross_entropy, check_intersection_over_union, check_rmsprop_step
 from vrnlib.training.augment import Augmentation
 from vrnlib.training.data import RenderedFaces
-from vrnlib.training.vrn import VolumePairs
 from vrnlib.network import VRN, VRNConfig, count_parameters
 from vrnlib.weight_files import read_header
 from vrnlib.notebook import picture
 from vrnlib.show import picture_grid
 from vrnlib.training.checkpoints import plot_log
 from vrnlib.training.loop import TrainingConfig, fit
-from vrnlib.training.vrn import volume_iou, vrn_task
+from vrnlib.training.vrn import VolumePairs, volume_iou, vrn_task
 
 torch.set_num_threads(1)  # so that numbers repeat on every machine
 
