@@ -21,9 +21,7 @@ if list(nms(boxes, 0.3)) != [0, 2]:
 # An octahedron: |x| + |y| + |z| <= 10 around (16, 16, 0).
 corners = 10.0 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
 vertices = (corners + [16.0, 16.0, 0.0]).astype(np.float32)
-triangles = np.array(
-    [[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32
-)
+triangles = np.array([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32)
 for threads in (1, 2):
     seen = int((rasterize(vertices, triangles, 32, 32, threads=threads).triangle >= 0).sum())
     if not 190 < seen < 225:
