@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+import vrnlib
 from vrnlib import cli
 from vrnlib.commands import photos as photos_module
 from vrnlib.landmarks import detectors, official
@@ -203,3 +204,9 @@ def test_doctor_compares_checksums(monkeypatch, assets, capsys):
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
     assert lines["FaceBoxesProd.pth"].startswith("ok")
     assert "git blob id 89c411c20eb5… as expected" in lines["FaceBoxesProd.pth"]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0 and capsys.readouterr().out == f"vrn {vrnlib.__version__}\n"

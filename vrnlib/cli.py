@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
+
+import vrnlib
+from tddfa.console import run_command
 
 #: Commands whose modules bring their own arguments (add_arguments, run); imported only when they are used.
 COMMANDS = {
     "reconstruct": ("vrnlib.commands.reconstruct", "photo → 3D face: volume, surface, pictures"),
     "crop": ("vrnlib.commands.crop", "photos → the 192 x 192 crops that a VRN sees"),
-    "targets": ("vrnlib.commands.targets", "photos → volumes that a VRN learns from"),
+    "targets": ("tddfa.targets_command", "photos → volumes that a VRN learns from"),
     "train": ("vrnlib.commands.train", "train a network on rendered faces"),
     "evaluate": ("vrnlib.commands.evaluate", "measure a network, or landmarks"),
     "doctor": ("vrnlib.commands.doctor", "say what is installed and which files are there"),
@@ -23,29 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(argv[0] if argv else None)
     arguments = parser.parse_args(argv)
-    return told("vrn", lambda: int(arguments.func(arguments) or 0))
-
-
-def told(program: str, job: Callable[[], int]) -> int:
-    """Run a command's job. Its exit code; for an error 1, for Ctrl-C 130, each after one sentence on stderr."""
-    try:
-        return job()
-    except (ValueError, OSError) as error:
-        print(f"{program}: {sentence(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{program}: stopped.", file=sys.stderr)
-        return 130
-
-
-def sentence(error: BaseException) -> str:
-    """An error's message on one line, or its kind when it has none."""
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+    return run_command("vrn", lambda: int(arguments.func(arguments) or 0))
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vrn", description="One photo of a face becomes a 3D face.")
+    parser.add_argument("--version", action="version", version=f"vrn {vrnlib.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     for name, (module, text) in COMMANDS.items():

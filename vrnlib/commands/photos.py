@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vrnlib.cli import sentence
+from tddfa.console import sentence
 
 #: As in `vrnlib.landmarks` and `vrnlib.landmarks.official`; written out, so that --help need not import them.
 DETECTORS = ("open", "fan", "tddfa", "points")
