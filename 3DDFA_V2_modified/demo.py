@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel, read_config
+from tddfa.console import run_command
+from tddfa.images import read_photo
 from tddfa.outputs import MESHES, OUTPUTS, find_faces, save_arrays, save_output
-from vrnlib.cli import told
-from vrnlib.images import read_photo
 
 RESULTS = Path("examples/results")
 
@@ -25,7 +25,7 @@ RESULTS = Path("examples/results")
 def main(argv: Sequence[str] | None = None) -> int:
     """Gives the exit code: 0; after one sentence on stderr 1, or 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    return told("demo", lambda: _run(arguments))
+    return run_command("demo", lambda: _run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,10 +20,10 @@ import numpy as np
 from tqdm import tqdm
 
 from demo import open_models
+from tddfa.console import FAILED, INTERRUPTED, run_command, sentence
 from tddfa.draw import draw_dense, draw_landmarks, draw_mesh
 from tddfa.video import TrackedFrame, track
 from tddfa.video_files import VideoReader, VideoWriter, check_display
-from vrnlib.cli import sentence, told
 
 RESULTS = Path("examples/results/videos")
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What OpenCV and FFmpeg have to say of a bad file comes as our own sentence.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    return told("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
+    return run_command("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,14 +76,14 @@ def _file(arguments: argparse.Namespace) -> int:
                     writer.write(draw(frame))
                     without_face += frame.landmarks is None
             except KeyboardInterrupt:
-                code = 130
+                code = INTERRUPTED
             except (ValueError, OSError) as error:
                 if not writer.frames:
                     raise
                 print(f"demo_video: {sentence(error)}", file=sys.stderr)
-                code = 1
+                code = FAILED
     seconds = time.perf_counter() - began
-    if code == 130:
+    if code == INTERRUPTED:
         print("Stopped by Ctrl-C.")
     elif code == 0 and reader.expected and writer.frames < reader.expected:
         print(

@@ -200,5 +200,5 @@ def test_the_package_offers_functions_under_its_own_name():
 def test_a_missing_compiled_module_is_explained():
     code = "import sys; sys.modules['tddfa._raster'] = None; import tddfa"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "expected tddfa's compiled modules" in done.stderr
+    assert done.returncode == 1 and "Expected tddfa's compiled modules" in done.stderr
     assert "bash build.sh" in done.stderr

@@ -17,8 +17,8 @@ from skimage import data
 
 from tddfa import MorphableModel
 from tddfa.geometry import compose, decompose, fit_pose, image_from_roi, official_angles, project, roi_from_box
+from tddfa.images import read_photo
 from tddfa.outputs import MESHES, OUTPUTS
-from vrnlib.images import read_photo
 
 FOLDER = Path(__file__).parents[1] / "3DDFA_V2_modified"
 BOX = np.array([[180.0, 70.0, 275.0, 180.0, 0.99]], np.float32)

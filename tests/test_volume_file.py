@@ -186,5 +186,5 @@ def test_the_raw_dump_is_unsigned(tmp_path, solid):
     signed = np.fromfile(tmp_path / "face.raw", np.int8).reshape(200, 192, 192)
     assert not (signed >= 128).any() and (signed[solid] < signed[~solid].max()).all()
     (tmp_path / "face.raw").write_bytes(b"\0" * 100)
-    with pytest.raises(ValueError, match="expected 7372800 bytes"):
+    with pytest.raises(ValueError, match="Expected 7372800 bytes"):
         read_vrn_raw(tmp_path / "face.raw")

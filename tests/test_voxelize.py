@@ -340,7 +340,7 @@ def test_open_meshes_are_refused_with_the_number_of_open_edges(model):
     with pytest.raises(ValueError, match="got 3 edges"):
         voxelize(vertices, turned)
     assert len(open_edges(triangles)) == 0
-    with pytest.raises(ValueError, match="expected a closed mesh of one orientation"):
+    with pytest.raises(ValueError, match="Expected a closed mesh of one orientation"):
         voxelize(model.mean, model.tri)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .assets import AssetError
 from .checkpoints import fill, read_checkpoint
+from .contract import PARAMETER_COUNT
 
 __all__ = ["MobileNetV1", "ResNet22", "build_backbone", "load_backbone"]
 
@@ -49,7 +50,7 @@ class MobileNetV1(nn.Module):
         ("dw6", 1024, 1),
     )  # fmt: skip
 
-    def __init__(self, *, width: float = 1.0, parameters: int = 62) -> None:
+    def __init__(self, *, width: float = 1.0, parameters: int = PARAMETER_COUNT) -> None:
         super().__init__()
         channels = int(32 * width)
         self.conv1 = nn.Conv2d(3, channels, 3, 2, 1, bias=False)
@@ -80,9 +81,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
@@ -94,7 +93,7 @@ class BasicBlock(nn.Module):
 class ResNet22(nn.Module):
     """3DDFA_V2's ResNet-22: a stem of two convolutions, then 3, 4 and 3 basic blocks; no pooling but the last."""
 
-    def __init__(self, *, parameters: int = 62) -> None:
+    def __init__(self, *, parameters: int = PARAMETER_COUNT) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 5, 2, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
@@ -138,7 +137,7 @@ def build_backbone(tensors: dict[str, Tensor], name: str) -> nn.Module:
     """
     renamed = {key.replace("fc_param.", "fc."): value for key, value in tensors.items() if not key.startswith("fc_lm.")}
     if {"conv1.weight", "dw6.conv_sep.weight", "fc.weight"} <= renamed.keys():
-        network = MobileNetV1(width=len(renamed["conv1.weight"]) / 32, parameters=len(renamed["fc.weight"]))
+        network: nn.Module = MobileNetV1(width=len(renamed["conv1.weight"]) / 32, parameters=len(renamed["fc.weight"]))
     elif {"conv1.weight", "layer3.0.conv1.weight", "conv_param.weight"} <= renamed.keys():
         network = ResNet22(parameters=len(renamed["conv_param.weight"]))
     else:

@@ -40,7 +40,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
                 f"Expected a whole checkpoint with nothing but tensors, {path} is damaged or holds other things and "
                 f"was not loaded; {_advice(path)}."
             ) from error
-        tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+        tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(v, Tensor) for v in tensors.values()):
         raise AssetError(f"Expected a dictionary of tensors, {path} holds something else; {_advice(path)}.")
     wild = [name for name, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from .assets import ASSETS, resolve
-from .geometry import NETWORK_SIZE
+from .contract import NETWORK_SIZE, PARAMETER_COUNT
 from .morphable import MorphableModel
 
 __all__ = ["Config", "read_config"]
@@ -23,9 +23,12 @@ class Config:
     """What a configuration file says.
 
     Attributes:
-        architecture: "mobilenet" or "resnet22". width: channels relative to MobileNetV1's.
-        checkpoint: "open" for this package's weights, or a file. face_model: "open" for this package's, or a file.
-        size: side of the network's crop in pixels. parameters: how many numbers describe a face.
+        architecture: "mobilenet" or "resnet22".
+        width: channels relative to MobileNetV1's.
+        checkpoint: "open" for this package's weights, or a file.
+        face_model: "open" for this package's, or a file.
+        size: side of the network's crop in pixels.
+        parameters: how many numbers describe a face.
     """
 
     architecture: str
@@ -51,12 +54,18 @@ def read_config(
 
     ``checkpoint_fp`` and ``bfm_fp`` name files: "open", an absolute path, or a path relative to the file's folder or
     to the folder above it, where 3DDFA_V2 keeps its configs. A file that is not there is looked for by its name in
-    the registry (``$VRN_ASSETS``, the cache) and, with ``download``, fetched. ``checkpoint`` and ``face_model`` stand
-    in for the files that the configuration names, which are then not looked for.
+    the registry (``$VRN_ASSETS``, the cache).
+
+    Args:
+        path: the configuration.
+        checkpoint: weights in place of those that it names, which are then not looked for.
+        face_model: a face model in place of the one that it names, which is then not looked for.
+        download: fetch official files that are nowhere.
 
     Raises:
         FileNotFoundError: no such configuration file, or it names a file that is nowhere.
-        AssetError: an official file that is nowhere or damaged. ValueError: another format or other values.
+        AssetError: an official file that is nowhere or damaged.
+        ValueError: another format or other values.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,11 +77,11 @@ def read_config(
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
-    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", 62)
-    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, 62):
+    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", PARAMETER_COUNT)
+    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, PARAMETER_COUNT):
         raise ValueError(
-            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and 62 num_params in {path}, "
-            f"got {content['arch']}, {size} and {parameters}; no other regressor is supported."
+            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and {PARAMETER_COUNT} num_params in "
+            f"{path}, got {content['arch']}, {size} and {parameters}; no other regressor is supported."
         )
     checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
     face_model = face_model or _located(str(content["bfm_fp"]), path, download)

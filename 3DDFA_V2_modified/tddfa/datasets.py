@@ -22,30 +22,39 @@ from pathlib import Path
 
 import numpy as np
 
-from .geometry import image_from_roi, pose_matrix
+from .arrays import Floats
+from .console import sentence
+from .contract import LANDMARK_COUNT, NETWORK_SIZE
+from .describe import short_repr
+from .geometry import axis_rotation, image_from_roi, pose_matrix
 from .morphable import MorphableModel
 
 __all__ = ["FaceLabels", "LabelledFace", "aflw2000_crops", "aflw2000_images", "mat_vertices", "read_mat"]
 
-CROP_SIDE = 120
+CROP_SIDE = NETWORK_SIZE
 """Side of the crops that 3DDFA ships, in pixels."""
 
 CROP_LIST = "AFLW2000-3D_crop.list"
 """Names of those crops, one a line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FaceLabels:
     """What one ``.mat`` file says.
 
-    pose: (7,) float64 as in ``Pose_Para``. shape: (S,) and expression: (E,) float64, 199 and 29 in the data sets.
-    landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
+    Attributes:
+        pose: (7,) float64 as in ``Pose_Para``.
+        shape: (S,) float64, 199 in the data sets.
+        expression: (E,) float64, 29 in the data sets.
+        landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
     """
 
-    pose: np.ndarray
-    shape: np.ndarray
-    expression: np.ndarray
-    landmarks: np.ndarray | None
+    pose: Floats
+    shape: Floats
+    expression: Floats
+    landmarks: Floats | None
+
+    __repr__ = short_repr
 
     @property
     def yaw(self) -> float:
@@ -53,28 +62,35 @@ class FaceLabels:
         return float(np.degrees(self.pose[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledFace:
     """An image and where its 68 landmarks are.
 
-    path: the image. truth: (68, 2) float64, photo pixels. yaw: degrees, or None where nobody knows it.
-    scale, shift: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless
-    the image was cut out of the photo. whole: whether the image is just what 3DDFA's network sees of the photo.
+    Attributes:
+        path: the image.
+        truth: (68, 2) float64, photo pixels.
+        yaw: degrees, or None where nobody knows it.
+        scale: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless the
+            image was cut out of the photo.
+        shift: (2,) float64.
+        whole: whether the image is just what 3DDFA's network sees of the photo.
     """
 
     path: Path
-    truth: np.ndarray
+    truth: Floats
     yaw: float | None = None
-    scale: np.ndarray = field(default_factory=lambda: np.ones(2))
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    scale: Floats = field(default_factory=lambda: np.ones(2))
+    shift: Floats = field(default_factory=lambda: np.zeros(2))
     whole: bool = False
 
-    def to_photo(self, points: np.ndarray) -> np.ndarray:
+    __repr__ = short_repr
+
+    def to_photo(self, points: Floats) -> Floats:
         """(68, 2|3) image pixels as (68, 2) photo pixels."""
         return np.asarray(points, np.float64)[:, :2] * self.scale + self.shift
 
     @property
-    def truth_in_image(self) -> np.ndarray:
+    def truth_in_image(self) -> Floats:
         """(68, 2) float64: the true landmarks in pixels of the image."""
         return (self.truth - self.shift) / self.scale
 
@@ -94,7 +110,7 @@ def read_mat(path: str | Path) -> FaceLabels:
     try:
         content = loadmat(path)
     except Exception as error:  # a damaged file can fail in any way
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = sentence(error).rstrip(".")
         raise ValueError(f"Expected a readable .mat file, {path} is damaged ({reason}); get it again.") from error
     arrays = {}
     for name, least in (("Pose_Para", 7), ("Shape_Para", 1), ("Exp_Para", 1)):
@@ -107,13 +123,18 @@ def read_mat(path: str | Path) -> FaceLabels:
     return FaceLabels(arrays["Pose_Para"][:7], arrays["Shape_Para"], arrays["Exp_Para"], _landmarks(content))
 
 
-def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> np.ndarray:
+def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> Floats:
     """The face that a ``.mat`` file describes: vertices (N, 3) float32, image pixels, y down, z towards the camera.
 
     The coefficients multiply the model's components as they stand: the published files and BFM share one scaling (unit
     eigenvectors in micrometres for shape, FaceWarehouse's unscaled components for expression; 3DDFA's authors made
     their 40 + 10 components by cutting off the rest of 199 + 29, cleardusk/3DDFA issue 83). So a model file with all
     components uses all coefficients, and ``bfm_noneck_v3.pkl`` the first 40 and 10, which leaves fine shape out.
+
+    Args:
+        labels: what the file says.
+        model: the Basel Face Model.
+        image_height: height of the picture in pixels, from which y is counted.
 
     Raises:
         ValueError: the model is not BFM, whose components these coefficients belong to.
@@ -132,7 +153,12 @@ def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int
 def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jpeg", ".png")) -> list[LabelledFace]:
     """The images under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
 
-    Raises ValueError when there are none, or one of them is damaged.
+    Args:
+        root: the folder.
+        suffixes: endings of images, in small letters.
+
+    Raises:
+        ValueError: there are none, or one of them is damaged.
     """
     faces = []
     for path in sorted(Path(root).rglob("*")):
@@ -152,9 +178,12 @@ def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jp
 def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -> list[LabelledFace]:
     """AFLW2000-3D as 3DDFA ships it: ``test.data`` (crops and their list) and ``test.configs`` (points, yaws, boxes).
 
-    The files may also lie directly in ``root``. ``points`` may name ``AFLW2000-3D-Reannotated.pts68.npy``.
     A point (x, y) of the crop, counted from 1, lies at ``x * (right - left) / 120 + left`` in the photo, and so for y:
     the rule of 3DDFA's own benchmark, which the published figures hold for.
+
+    Args:
+        root: the folder above these two; the files may also lie directly in it.
+        points: name of the file of true points; the other one is ``AFLW2000-3D-Reannotated.pts68.npy``.
 
     Raises:
         FileNotFoundError: one of the files is missing.
@@ -171,7 +200,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
             f"Expected as many points, yaws and boxes as names, got {len(names)} names, {len(truth)}, {len(yaws)} and "
             f"{len(boxes)} in {root}; get the lists again."
         )
-    if truth.shape[1] not in (2, 3) or truth.shape[2] != 68 or boxes.shape[1] != 4:
+    if truth.shape[1] not in (2, 3) or truth.shape[2] != LANDMARK_COUNT or boxes.shape[1] != 4:
         raise ValueError(
             f"Expected points (n, 2|3, 68) and boxes (n, 4), got {truth.shape} and {boxes.shape} in {root}."
         )
@@ -183,22 +212,18 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
     return faces
 
 
-def _landmarks(content: dict) -> np.ndarray | None:
+def _landmarks(content: dict) -> Floats | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
     for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
         points = np.asarray(content.get(name, ()))
-        if points.shape == (rows, 68) and points.dtype.kind in "fiu" and np.isfinite(points).all():
+        if points.shape == (rows, LANDMARK_COUNT) and points.dtype.kind in "fiu" and np.isfinite(points).all():
             return points.T.astype(np.float64) - ([1, 1, 0] if rows == 3 else 1)
     return None
 
 
-def _mat_rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
+def _mat_rotation(pitch: float, yaw: float, roll: float) -> Floats:
     """(3, 3) from radians: Rx Ry Rz, each the transpose of the usual one, as the fitting code of 300W-LP has it."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
-    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
+    return axis_rotation(0, -pitch) @ axis_rotation(1, -yaw) @ axis_rotation(2, -roll)
 
 
 def _find(root: Path, name: str) -> Path:
@@ -211,7 +236,7 @@ def _find(root: Path, name: str) -> Path:
     )
 
 
-def _array(path: Path, dimensions: int) -> np.ndarray:
+def _array(path: Path, dimensions: int) -> Floats:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .arrays import Floats, Integers
+from .describe import short_repr
+from .mesh import signed_volume
 from .topology import boundary_loops, check_triangles
 
 __all__ = ["Context", "combine", "expand", "fields_from_official", "fields_from_open_file", "sparse_from"]
@@ -22,7 +25,7 @@ CONTEXT_REGION_NAMES = ("scalp", "neck", "shoulders")
 """Names of the context's region labels 0 to 2."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Context:
     """What surrounds the open face in a picture (scalp and neck, or the shoulders); never part of a volume.
 
@@ -33,27 +36,27 @@ class Context:
         region: (Nc,) uint8, index into ``region_names``.
     """
 
-    u: np.ndarray
-    w_shp: np.ndarray
-    w_exp: np.ndarray
-    tri: np.ndarray
-    ambient: np.ndarray
-    region: np.ndarray
+    u: Floats
+    w_shp: Floats
+    w_exp: Floats
+    tri: Integers
+    ambient: Floats
+    region: Integers
     region_names: tuple[str, ...] = CONTEXT_REGION_NAMES
 
+    __repr__ = short_repr
+
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Floats:
         """Vertices (Nc, 3) of the mean head in mm."""
         return self.u.reshape(-1, 3)
 
-    def reconstruct(self, shape: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    def reconstruct(self, shape: Floats, expression: Floats) -> Floats:
         """Vertices (Nc, 3) float32 for the face's coefficients; as ``MorphableModel.reconstruct``."""
         return combine(self.u, self.w_shp, self.w_exp, shape, expression)
 
 
-def combine(
-    u: np.ndarray, w_shp: np.ndarray, w_exp: np.ndarray, shape: np.ndarray, expression: np.ndarray
-) -> np.ndarray:
+def combine(u: Floats, w_shp: Floats, w_exp: Floats, shape: Floats, expression: Floats) -> Floats:
     """Mean plus weighted components as (N, 3) float32."""
     total = u[:, 0].copy()
     for label, basis, given in (("shape", w_shp, shape), ("expression", w_exp, expression)):
@@ -73,7 +76,7 @@ def sparse_from(arrays: dict[str, np.ndarray], prefix: str, columns: int) -> sp.
     return sp.csr_matrix(parts, shape=(len(indptr) - 1, columns))
 
 
-def expand(operator: sp.csr_matrix, cage: np.ndarray) -> np.ndarray:
+def expand(operator: sp.csr_matrix, cage: Floats) -> Floats:
     """A cage basis (V, 3, K), or mean (V, 3), on the fine mesh: rows x0, y0, z0, x1, ... (3N, K) float32."""
     flat = cage.astype(np.float64).reshape(len(cage), -1)
     return np.asfortranarray((operator @ flat).reshape(3 * operator.shape[0], -1).astype(np.float32))
@@ -153,12 +156,6 @@ def fields_from_official(content: object, name: str) -> dict[str, Any]:
     keypoints = np.asarray(content["keypoints"]).astype(np.int32).ravel()
     # The solid's triangles must enclose their inside: turn them when the official list runs the other way.
     vertices = u.reshape(-1, 3).astype(np.float64)
-    if boundary_loops(tri) and _volume(vertices, tri) < 0:
+    if boundary_loops(tri) and signed_volume(vertices, tri) < 0:
         tri = tri[:, ::-1]
     return dict(u=u, w_shp=w_shp, w_exp=w_exp, keypoints=keypoints, tri=np.ascontiguousarray(tri, np.int32), name=name)
-
-
-def _volume(vertices: np.ndarray, triangles: np.ndarray) -> float:
-    """Signed volume of a mesh closed through its vertices' mean: positive for counter-clockwise from outside."""
-    corner = (vertices - vertices.mean(axis=0))[triangles]
-    return float(np.einsum("ij,ij->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) / 6.0)

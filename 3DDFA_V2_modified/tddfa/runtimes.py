@@ -31,11 +31,14 @@ def make_runner(
 
     Args:
         network: in evaluation mode; takes (B, 3, H, W) and gives a tensor or a tuple of tensors.
-        name: beginning of the exported file's name. example: (3, H, W), an input size for the export.
-        runtime: "torch" or "onnx". threads: how many it may use, or None for its own choice.
+        name: beginning of the exported file's name.
+        example: (3, H, W), an input size for the export.
+        runtime: "torch" or "onnx".
+        threads: how many it may use, or None for its own choice.
 
     Raises:
-        ValueError: an unknown runtime, or fewer than one thread. OSError: the cache cannot keep the exported network.
+        ValueError: an unknown runtime, or fewer than one thread.
+        OSError: the cache cannot keep the exported network.
     """
     if runtime not in ("torch", "onnx"):
         raise ValueError(f"Expected the runtime torch or onnx, got {runtime!r}; choose one of the two.")
@@ -63,7 +66,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
     """By torch: normalisations folded, channels last in memory, no gradients."""
-    network = fold_batch_norms(network).to(memory_format=torch.channels_last).requires_grad_(False)
+    network = fold_batch_norms(network).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode(), limited_to(threads):

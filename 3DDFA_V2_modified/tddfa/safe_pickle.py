@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,11 +25,11 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _reconstruct(subtype: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+def _reconstruct(subtype: type, shape: tuple[int, ...], code: bytes | str) -> np.ndarray:
     """An empty array that the pickle then fills, as NumPy's own helper makes it; plain arrays only."""
     if subtype is not np.ndarray:
         raise ValueError(f"Expected a plain NumPy array in the pickle, got {subtype!r}; do not load this file.")
-    return np.ndarray.__new__(np.ndarray, shape, code)
+    return np.ndarray(shape, np.dtype(code if isinstance(code, str) else code.decode("latin1")))
 
 
 def _scalar(dtype: np.dtype, value: bytes = b"") -> Any:
@@ -39,7 +39,7 @@ def _scalar(dtype: np.dtype, value: bytes = b"") -> Any:
     return np.frombuffer(value, dtype=dtype, count=1)[0]
 
 
-def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
     """An array over bytes, as protocol 5 pickles store it."""
     if dtype.hasobject:
         raise ValueError("Expected numbers in the pickle, got Python objects; do not load this file.")

@@ -17,8 +17,7 @@ import io
 import multiprocessing
 import os
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -30,19 +29,21 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .crop import CROP_SIZE, crop_matrix, transform_points, warp_similarity
-from .files import write_bytes
+from .arrays import Image
+from .console import sentence
+from .contract import CROP_SIZE, VOLUME_SHAPE
+from .crop import crop_matrix, transform_points, warp_similarity
+from .files import result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
-VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
 BATCH = 8
 """Pictures that a worker takes at once."""
 
-Reader = Callable[[Path], np.ndarray]
+Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
 
 
@@ -86,13 +87,17 @@ def make_targets(
     """Make the targets of many pictures.
 
     Args:
-        pictures: files below ``root``. out: the output folder, made when missing; neither may lie in the other.
-        read: how a picture is read. choice: how its face is fitted; default: detect and fit.
+        pictures: files below ``root``.
+        out: the output folder, made when missing.
+        root: the folder of the pictures; neither folder may lie in the other.
+        read: how a picture is read.
+        choice: how its face is fitted; default: detect and fit.
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+        progress: show a bar.
 
     Raises:
-        ValueError: folders that lie in each other, two pictures for one target, or a bad choice.
+        ValueError: folders that lie in each other, or a bad choice.
         OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
     """
     root, out = Path(root), Path(out)
@@ -130,7 +135,10 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """Make one target, unless it is there and valid.
 
     Args:
-        picture: the picture's file. target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        picture: the picture's file.
+        target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        fitter: finds the vertices of the face.
+        read: how the picture is read.
 
     Returns:
         Whether it had to be made.
@@ -199,21 +207,22 @@ def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
     try:
         made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
     except ValueError as error:
-        return task, " ".join(str(error).split()) or type(error).__name__
+        return task, sentence(error)
     return task, "made" if made else "kept"
 
 
-def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Iterator[tuple[_Task, str]]:
+def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple[_Task, str]]:
     for task in tasks:
         yield _attempt(task, job, fitter)
 
 
-def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Iterator[tuple[_Task, str]]:
+def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
     fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=signal.signal,
-                               initargs=(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
+    pool = ProcessPoolExecutor(
+        workers, mp_context=fresh, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
     try:
         for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
             yield from future.result()
@@ -237,18 +246,9 @@ def _fitter_of(choice: FitterChoice) -> Fitter:
 
 
 def _tasks(pictures: Sequence[Path], root: Path) -> list[_Task]:
-    """One task per picture; pictures that differ only in their ending keep it in their target's name."""
-    stems = Counter(path.with_suffix("") for path in pictures)
-    tasks = []
-    for path in sorted(pictures):
-        stem = path.relative_to(root).with_suffix("").as_posix()
-        if stems[path.with_suffix("")] > 1:
-            stem += "_" + path.suffix[1:].lower()
-        tasks.append(_Task(path, stem))
-    twice = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
-    if twice:
-        raise ValueError(f"Expected one picture per target, got several for {twice[0]}; rename all but one.")
-    return tasks
+    """One task per picture."""
+    pictures = sorted(pictures)
+    return [_Task(path, name) for path, name in zip(pictures, result_names(pictures, root=root), strict=True)]
 
 
 def _check_folders(root: Path, out: Path) -> None:
