@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vrnlib import cli
+from vrnlib import __version__, cli
 from vrnlib.commands import photos as photos_module
 from vrnlib.landmarks import detectors, official
 from vrnlib.reconstruct import ENDINGS, Networks
@@ -143,7 +143,7 @@ def test_a_folder_of_points(networks, photo, points, tmp_path, capsys):
 
 def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "face_alignment", None)
-    official.official_fan.cache_clear()
+    official.load_face_alignment.cache_clear()
     Image.open(photo).save(photo.with_name("other.png"))
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "fan"]) == 1
     assert "pip install face-alignment" in one_sentence(capsys)
@@ -173,6 +173,13 @@ def test_other_commands_bring_their_own_arguments(command, capsys):
         cli.main([command, "--help"])
     assert caught.value.code == 0
     assert "usage: vrn " + command in capsys.readouterr().out
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"vrn {__version__}\n"
 
 
 def test_doctor_names_what_is_there(capsys):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
-#: Commands whose modules bring their own arguments (add_arguments, run); imported only when they are used.
+from tddfa.console import run_command
+from vrnlib import __version__
+
 COMMANDS = {
     "reconstruct": ("vrnlib.commands.reconstruct", "photo → 3D face: volume, surface, pictures"),
     "crop": ("vrnlib.commands.crop", "photos → the 192 x 192 crops that a VRN sees"),
@@ -16,36 +18,27 @@ COMMANDS = {
     "evaluate": ("vrnlib.commands.evaluate", "measure a network, or landmarks"),
     "doctor": ("vrnlib.commands.doctor", "say what is installed and which files are there"),
 }
+"""The verbs: a module with add_arguments and run, imported only when it is used, and a line of help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Gives the exit code: 0, or 1 after one sentence on stderr (argparse exits with 2)."""
+    """Run the command line.
+
+    Args:
+        argv: the arguments; None for the process's own.
+
+    Returns:
+        The exit code: 0; after one sentence on stderr 1, or 130 for Ctrl-C. (argparse exits with 2.)
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(argv[0] if argv else None)
     arguments = parser.parse_args(argv)
-    return told("vrn", lambda: int(arguments.func(arguments) or 0))
-
-
-def told(program: str, job: Callable[[], int]) -> int:
-    """Run a command's job. Its exit code; for an error 1, for Ctrl-C 130, each after one sentence on stderr."""
-    try:
-        return job()
-    except (ValueError, OSError) as error:
-        print(f"{program}: {sentence(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{program}: stopped.", file=sys.stderr)
-        return 130
-
-
-def sentence(error: BaseException) -> str:
-    """An error's message on one line, or its kind when it has none."""
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
+    return run_command("vrn", lambda: int(arguments.func(arguments) or 0))
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vrn", description="One photo of a face becomes a 3D face.")
+    parser.add_argument("--version", action="version", version=f"vrn {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     for name, (module, text) in COMMANDS.items():

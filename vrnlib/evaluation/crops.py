@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from tddfa.boxes import box_around, box_sizes
 from vrnlib.crop import CROP_SIZE, FACE_SIZE
 from vrnlib.evaluation.landmarks import data_sets, landmark_error
 from vrnlib.images import read_photo
 from vrnlib.landmarks import Landmarks
-from vrnlib.landmarks.alignment import box_sizes, head_tilts, points_boxes
-from vrnlib.landmarks.detectors import detect, prepare
+from vrnlib.landmarks.alignment import head_tilts
+from vrnlib.landmarks.detectors import make_detector
 from vrnlib.synthetic.faces import FaceRenderer
 from vrnlib.training.composites import Composites, Cutouts
 from vrnlib.training.data import TEST_SEED
@@ -85,7 +86,7 @@ def composites(count: int, *, people: int = PEOPLE) -> Iterator[Truth]:
         pictures = Composites(Cutouts(folder, seed=TEST_SEED, count=min(people, count)), seed=TEST_SEED)
         for index in range(count):
             image, faces, known = pictures.compose(np.random.default_rng([TEST_SEED, index]), index)
-            sizes = box_sizes(points_boxes(faces))
+            sizes = box_sizes(box_around(faces))
             yield Truth(image, faces[..., :2], (known == 1) & (sizes >= SMALLEST), np.full(len(faces), np.nan))
 
 
@@ -138,7 +139,7 @@ def evaluate_crops(
         found = list(find(truth.image))
         taken = [nearest(face.points, truth.faces) for face in found]
         false += len(taken) - len(set(taken) - {None})
-        sizes, tilts = box_sizes(points_boxes(truth.faces)), np.abs(head_tilts(truth.faces))
+        sizes, tilts = box_sizes(box_around(truth.faces)), np.abs(head_tilts(truth.faces))
         for row in np.flatnonzero(truth.required):
             candidates = [face for face, of in zip(found, taken, strict=True) if of == row]
             best = min((judge(face.points, truth.faces[row]) for face in candidates), default=(np.nan, np.nan, np.nan))
@@ -183,15 +184,15 @@ def nearest(points: np.ndarray, faces: np.ndarray) -> int | None:
     """The row of the face (F, 68, 2) whose middle is nearest to that of the points, when it is near enough."""
     if not len(faces):
         return None
-    boxes = points_boxes(faces)
-    away = np.linalg.norm(middles(boxes) - middles(points_boxes(points[None])), axis=1)
+    boxes = box_around(faces)
+    away = np.linalg.norm(middles(boxes) - middles(box_around(points[None])), axis=1)
     row = int(np.argmin(away))
     return row if away[row] < box_sizes(boxes)[row] / 2 else None
 
 
 def judge(points: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
     """Error of the points / size of the true face; the crop's scale / the right one; pixels from the right middle."""
-    box, true_box = points_boxes(points[None]), points_boxes(truth[None])
+    box, true_box = box_around(points[None]), box_around(truth[None])
     size = box_sizes(true_box)[0]
     away = np.linalg.norm(middles(box) - middles(true_box)) * FACE_SIZE / size
     return landmark_error(points[:, :2], truth), float(size / max(box_sizes(box)[0], 1e-9)), float(away)
@@ -222,12 +223,11 @@ def run(args: argparse.Namespace) -> int:
         raise NotADirectoryError(f"Expected the data set's folder, {args.root} is none; check the path.")
     if args.count < 1:
         raise ValueError(f"Expected a --count of at least 1, got {args.count}.")
-    fan = {"fan": args.fan} if args.detector == "open" else {}
-    prepare(args.detector, **fan)
+    detector = make_detector(args.detector, fan=args.fan)
     if args.root is not None:
         pictures, count = labelled(args.dataset, args.root), None
     else:
         pictures, count = RENDERED[args.dataset](args.count), args.count
-    report = evaluate_crops(pictures, lambda image: detect(image, detector=args.detector, **fan), count=count)
+    report = evaluate_crops(pictures, detector, count=count)
     print(json.dumps({"dataset": args.dataset, "detector": args.detector, "fan": args.fan} | report, indent=2))
     return 0

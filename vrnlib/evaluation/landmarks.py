@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tddfa.boxes import box_around
 from tddfa.datasets import CROP_LIST, CROP_SIDE, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
 from vrnlib.images import PHOTO_SUFFIXES, read_photo
 from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import align, look_closer, points_boxes
-from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.alignment import box_squares, predict, refine
+from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector
 from vrnlib.landmarks.files import POINT_SUFFIXES, read_points
 
 YAW_BINS = {"0-30": (-1.0, 30.0), "30-60": (30.0, 60.0), "60-90": (60.0, np.inf)}
@@ -98,7 +99,8 @@ def predictor(detector: str, *, weights: str | None = None, model: str | None = 
         fan = load_network(weights or "fan_open")
         return lambda image, face: _align(fan, image, face)
     if detector == "fan":
-        return _nearest
+        official = FaceAlignmentDetector()
+        return lambda image, face: _nearest(official, image, face)
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {detector!r}.")
 
 
@@ -172,16 +174,16 @@ def _fit(regressor, image: np.ndarray, face: LabelledFace) -> np.ndarray:
 
 
 def _align(fan, image: np.ndarray, face: LabelledFace) -> np.ndarray:
-    """Our FAN's points: its three looks, the first at the box of the truth."""
-    first, _ = align(image, points_boxes(face.truth_in_image[None]), fan)
-    return look_closer(image, first, fan)[0][0]
+    """Our FAN's points: its three passes, the first over the box of the truth."""
+    first, _ = predict(image, box_squares(box_around(face.truth_in_image)), fan)
+    return refine(image, first, fan)[0][0]
 
 
-def _nearest(image: np.ndarray, face: LabelledFace) -> np.ndarray | None:
+def _nearest(detector: Detector, image: np.ndarray, face: LabelledFace) -> np.ndarray | None:
     """The points of the package face-alignment whose middle is nearest to the truth's, when it lies in its box."""
     truth = face.truth_in_image
     low, high = truth.min(axis=0), truth.max(axis=0)
-    found = [one.points[:, :2] for one in detect(image, detector="fan")]
+    found = [one.points[:, :2] for one in detector(image)]
     middles = [(points.min(axis=0) + points.max(axis=0)) / 2 for points in found]
     away = [float(np.linalg.norm(middle - (low + high) / 2)) for middle in middles]
     if not away:
