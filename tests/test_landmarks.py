@@ -1,4 +1,4 @@
-"""Faces are found, looked at upright, deduplicated and rejected; each source gives points in this project's pixels."""
+"""Faces are found, seen upright, deduplicated and rejected; each source gives points in this project's pixels."""
 
 from types import SimpleNamespace
 

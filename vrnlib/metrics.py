@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-#: iBUG numbers (from 0) of the outer corners of the eyes.
-OUTER_EYE_CORNERS = (36, 45)
+from tddfa.ibug import OUTER_EYE_CORNERS
 
 
 def iou(volume_a: np.ndarray, volume_b: np.ndarray, *, level: float = 0.5) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,6 @@ from vrnlib.landmarks import Landmarks
 from vrnlib.landmarks.detectors import Detector, OpenDetector
 from vrnlib.show import k3d_html, png_bytes, summary_picture
 from vrnlib.surface import Surface, color_surface, extract_surface, solid
-
-if TYPE_CHECKING:
-    from vrnlib.network import FAN, VRN
 
 ENDINGS = (".npz", ".json", ".ply", ".obj", ".glb", ".html", ".png")
 """Of the files that `save` writes for a face."""
@@ -126,7 +123,7 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     return Networks(vrn, fan, record)
 
 
-def _opened(given: Any, kind: type[VRN] | type[FAN]) -> tuple[Any, dict[str, str | None]]:
+def _opened(given: Any, kind: type) -> tuple[Any, dict[str, str | None]]:
     """A network of this kind and its record; one that is loaded already stays as it is."""
     from vrnlib.weight_files import load_network, weights_path
 

@@ -21,8 +21,7 @@ from tqdm import tqdm
 from tddfa.boxes import box_around
 from tddfa.datasets import CROP_LIST, CROP_SIDE, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
 from vrnlib.images import PHOTO_SUFFIXES, read_photo
-from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import box_squares, predict, refine
+from vrnlib.landmarks import LandmarkError, alignment
 from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector
 from vrnlib.landmarks.files import POINT_SUFFIXES, read_points
 
@@ -175,8 +174,8 @@ def _fit(regressor, image: np.ndarray, face: LabelledFace) -> np.ndarray:
 
 def _align(fan, image: np.ndarray, face: LabelledFace) -> np.ndarray:
     """Our FAN's points: its three passes, the first over the box of the truth."""
-    first, _ = predict(image, box_squares(box_around(face.truth_in_image)), fan)
-    return refine(image, first, fan)[0][0]
+    first, _ = alignment.predict(image, alignment.box_squares(box_around(face.truth_in_image)), fan)
+    return alignment.refine(image, first, fan)[0][0]
 
 
 def _nearest(detector: Detector, image: np.ndarray, face: LabelledFace) -> np.ndarray | None:

@@ -29,7 +29,7 @@ class OpenDetector:
     Args:
         fan: a name or path of the FAN's weights, or what `vrnlib.landmarks.alignment.align` takes for a FAN.
         face_detector: gives boxes as FaceBoxes draws them, from the forehead to the chin
-            (`vrnlib.landmarks.ibug.face_box`); default our FaceBoxes, which looks at large photos at several scales.
+            (`vrnlib.landmarks.ibug.face_box`); default our FaceBoxes, on large photos at several scales.
         min_score: faces with a lower score are left out.
 
     Raises:

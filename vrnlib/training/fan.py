@@ -18,7 +18,7 @@ from vrnlib.training.loop import Task, as_input
 class LandmarkPairs(Dataset):
     """(image (3, size, size) uint8, landmarks (68, 3) input pixels, is_face) for FAN.
 
-    A square about the landmarks' box, 1.4 times its larger side, jittered as a face finder would be wrong, leaning as
+    A square about the landmarks' box, 1.4 times its larger side, jittered as a face detector would be wrong, leaning as
     heads in photos do. One in four is as coarse as a small face of a photo, one in four is covered in part. One in ten
     is no face (a piece of background or of a head, far off or far too large), so that a network learns to give flat
     heat maps where it finds nothing.
