@@ -19,6 +19,8 @@ help() {
 bash build.sh            set up: create .venv, install the packages, compile the core, test that it runs
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
 bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
+bash build.sh test-everywhere  the tests and notebooks again as on other processors, with other threads and packages
+                         (hours; VRN_SETTINGS="sse threads3" chooses, VRN_NEWEST=1 adds the newest packages)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
 bash build.sh lab        open JupyterLab on the notebooks
 bash build.sh notebooks  rebuild the lecture and student notebooks from notebooks/source and execute them
@@ -177,12 +179,12 @@ PYTHON
 }
 
 run_tests() {
-    local failed=0 workers
+    local failed=0 workers threads="${VRN_THREADS:-1}"
     "$VENV/bin/ruff" check . || failed=1
     workers="$(cores)"
     (( workers > 4 )) && workers=4
     # One thread per process: the workers share the cores, and sums come out in the same order everywhere.
-    export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND="${MPLBACKEND:-agg}"
+    export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads" MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
     # The last line on the screen is pytest's own summary.
@@ -190,6 +192,64 @@ run_tests() {
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
         --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || failed=1
+    return "$failed"
+}
+
+setting() {  # $1: a name; prints the environment that makes this machine compute as another one does
+    local other=build/other_processor.so
+    case "$1" in
+        avx2) echo "VRN_PROCESSOR=avx2 LD_PRELOAD=$PWD/$other" ;;
+        sse) echo "VRN_PROCESSOR=sse LD_PRELOAD=$PWD/$other GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F" ;;
+        mixed) echo "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott VRN_THREADS=3" ;;
+        aten-default) echo "ATEN_CPU_CAPABILITY=default" ;;
+        aten-avx2) echo "ATEN_CPU_CAPABILITY=avx2" ;;
+        onednn-sse41) echo "ONEDNN_MAX_CPU_ISA=SSE41" ;;
+        onednn-avx2) echo "ONEDNN_MAX_CPU_ISA=AVX2" ;;
+        blas-haswell) echo "OPENBLAS_CORETYPE=Haswell" ;;
+        blas-nehalem) echo "OPENBLAS_CORETYPE=Nehalem" ;;
+        numpy) echo "NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR,X86_V3" ;;
+        opencv) echo "OPENCV_CPU_DISABLE=AVX2,AVX512-SKX" ;;
+        threads2 | threads3) echo "VRN_THREADS=${1#threads}" ;;
+        newest) echo "" ;;
+        *) fail "there is no setting '$1'; they stand in build.sh, setting()." ;;
+    esac
+}
+
+install_newest() {  # the newest packages that are allowed, in an environment of their own; torch stays small
+    [[ -x .venv-newest/bin/python ]] || "$PY" -m venv .venv-newest
+    local PY=.venv-newest/bin/python
+    "$PY" -m pip install -q "$(grep '^torch==' constraints.txt)" setuptools Cython numpy \
+        && "$PY" -m pip install -q --upgrade --upgrade-strategy eager --no-build-isolation -e ".[$EXTRAS]" \
+            "$(grep '^torch==' constraints.txt)"
+}
+
+test_everywhere() {
+    local failed=0 name log names="${VRN_SETTINGS:-avx2 sse mixed aten-default aten-avx2 onednn-sse41 onednn-avx2 \
+        blas-haswell blas-nehalem numpy opencv threads2 threads3}"
+    [[ -n "${VRN_NEWEST:-}" ]] && names+=" newest"
+    mkdir -p build
+    for name in $names; do
+        local -a changes=()
+        read -r -a changes <<<"$(setting "$name")" || true
+        log="build/test-$name.log"
+        if [[ "$name" == avx2 || "$name" == sse ]]; then
+            if ! "${CC:-cc}" -O1 -shared -fPIC tests/other_processor.c -o build/other_processor.so -ldl 2>"$log" \
+                || ! env "${changes[@]}" true; then
+                say "$name: skipped, this machine cannot show itself as another one"
+                continue
+            fi
+        fi
+        if (
+            if [[ "$name" == newest ]]; then install_newest || exit 1; VENV=.venv-newest PY=.venv-newest/bin/python; fi
+            (( ${#changes[@]} == 0 )) || export "${changes[@]}"
+            run_tests
+        ) >"$log" 2>&1; then
+            say "$name: passed, $(tail -n 1 "$log")"
+        else
+            say "$name: FAILED, $(tail -n 1 "$log"); see $log"
+            failed=1
+        fi
+    done
     return "$failed"
 }
 
@@ -213,7 +273,7 @@ run_browser_tests() {
 }
 
 clean() {
-    rm -rf "$VENV" build demo_results ./*.egg-info .pytest_cache .ruff_cache
+    rm -rf "$VENV" "$VENV-newest" build demo_results ./*.egg-info .pytest_cache .ruff_cache
     rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
     find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
     say "Removed .venv, compiled files, caches and demo_results/."
@@ -224,6 +284,7 @@ case "${1:-setup}" in
     setup) setup; say "Ready. Try: bash build.sh demo" ;;
     demo) setup; demo ;;
     test) setup; run_tests ;;
+    test-everywhere) setup; test_everywhere ;;
     test-browser) setup; run_browser_tests ;;
     lab) setup; exec "$VENV/bin/jupyter" lab notebooks ;;
     notebooks) setup; "$PY" -m vrnlib.course build && "$PY" -m vrnlib.course execute ;;

@@ -155,7 +155,7 @@ for render, truth in zip(renders, truths, strict=True):
     found = [transform_points(4 * np.array(cells) + 1.5, way_back) for cells in (brightest, means)]
     misses.append([np.linalg.norm(points - truth, axis=1).mean() for points in found])
 coarse, fine = np.array(misses).T
-print(f"mean error: brightest cell {coarse.mean():.1f} pixels, mean over the cells {fine.mean():.1f} pixels")
+print(f"mean error: brightest cell {coarse.mean():.0f} pixels, mean over the cells {fine.mean():.0f} pixels")
 print(f"the mean over the cells is better on {(fine < coarse).sum()} of {len(renders)} faces")
 assert fine.mean() < 0.85 * coarse.mean()
 
@@ -337,7 +337,7 @@ report = by_yaw(distances.mean(axis=1) / 100, [yaws[row] for row in rows])
 for name, count in report["faces"].items():
     print(f"yaw {name}°: {count} faces, mean error {report[name]:.0f} % of √(w·h)")
 scales = np.array([crop_scale(points) for points in found.values()])
-print(f"crop's scale right within 10 %: {(np.abs(scales - 1) < 0.1).sum()} faces")
+print(f"crop's scale right within 15 %: {(np.abs(scales - 1) < 0.15).sum()} faces")
 assert report["0-30"] < report["60-90"] < 8
 
 # %%
@@ -416,8 +416,8 @@ shrink = np.array([[factor, 0, 95.5 * (1 - factor)], [0, factor, 95.5 * (1 - fac
 small = cv2.warpAffine(sample.image, shrink, (192, 192), borderValue=(255, 255, 255))
 right = iou(predict_volume(network, sample.image), sample.volume())
 wrong = iou(predict_volume(network, small), sample.volume())
-print(f"IoU with the right crop {right:.1f}, with the wrong margin {wrong:.1f}")
-assert right > wrong + 0.15
+print(f"IoU with the right crop {right:.1f}; the wrong margin costs more than 0.2 of it")
+assert right > wrong + 0.2
 
 # %% [markdown]
 # ## Summary

@@ -43,7 +43,7 @@ from vrnlib.notebook import picture
 from vrnlib.show import picture_grid
 from vrnlib.training import TrainingConfig, plot_log, volume_iou, vrn_task
 
-torch.set_num_threads(1)  # so that numbers repeat on every machine
+torch.set_num_threads(1)  # so that numbers repeat on this machine
 
 # %% [markdown]
 # ## 1 · Pairs without end
@@ -222,15 +222,16 @@ def live(log: list[dict]) -> None:
     display(picture(plot_log(log), alt="Loss and held-out IoU of the tiny training, over its steps."))
 
 
-schedule = TrainingConfig(steps=60, batch=4, rate=1e-2, warmup=5, report=10, workers=0, averaging=0.9)
+schedule = TrainingConfig(steps=60, batch=4, rate=2e-2, warmup=3, report=10, workers=0, averaging=0.8)
 runs = tempfile.TemporaryDirectory()
 trained = training.fit(task, schedule, runs.name, progress=False, on_report=live)
 
 # %%
 log = read_header(Path(runs.name, "network.safetensors"))["notes"]["log"]
-print("the loss fell by more than a third:", log[-1]["loss"] < 0.66 * log[0]["loss"])
-print("held-out IoU above 0.3:", log[-1]["held_out_iou"] > 0.3)
-assert log[-1]["loss"] < 0.66 * log[0]["loss"] and log[-1]["held_out_iou"] > 0.3
+# Every processor rounds in its own way, and a training amplifies that: the loss falls to 0.25 … 0.31 of its first
+# value, the IoU reaches 0.45 … 0.49. So we ask for less.
+assert log[-1]["loss"] < 0.5 * log[0]["loss"] and log[-1]["held_out_iou"] > 0.3
+print("the loss fell by more than half, the held-out IoU is above 0.3")
 
 # %% [markdown]
 # ## 6 · The real run

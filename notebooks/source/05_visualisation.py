@@ -81,9 +81,10 @@ assert errors["soft"] < 0.01 < 0.1 < errors["hard"]
 
 # %%
 corners, triangles, _, _ = marching_cubes(probability, 0.5)
-print(f"{len(corners):,} vertices", "- ranges of the three columns:")
+print("more than 40,000 vertices:", len(corners) > 40_000, "- the three columns go about from")
 for column, name in enumerate("zyx"):
-    print(f"  {name}: {corners[:, column].min():.0f} … {corners[:, column].max():.0f}")
+    low, high = corners[:, column].min(), corners[:, column].max()
+    print(f"  {name}: {round(low / 10) * 10} to {round(high / 10) * 10}")
 assert corners.shape[1] == 3
 
 # %% [markdown]
@@ -220,7 +221,7 @@ with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"face.{ending}")
         save_surface(path, colored)
         mesh = trimesh.load(path, force="mesh")
-        print(f".{ending}: {len(mesh.faces):,} triangles, looks outwards: {mesh.volume > 0}")
+        print(f".{ending}: all triangles: {len(mesh.faces) == len(colored.faces)}, looks outwards: {mesh.volume > 0}")
         assert mesh.volume > 0 and len(mesh.faces) == len(colored.faces)
 
 # %% [markdown]
