@@ -20,6 +20,8 @@ bash build.sh            set up: create .venv, install the packages, compile the
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
 bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
+bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
+bash build.sh test-mutations   make known mistakes one by one and list the tests that notice (minutes)
 bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
 bash build.sh notebooks  rebuild the lecture and student notebooks from notebooks/source and execute them
@@ -155,10 +157,14 @@ PYTHON
 run_tests() {
     local failed=0 workers
     "$VENV/bin/ruff" check . || failed=1
+    "$VENV/bin/ruff" format --check --quiet . || { say "ruff format would change files; run it."; failed=1; }
+    "$VENV/bin/mypy" || failed=1
     workers="$(cores)"
     (( workers > 4 )) && workers=4
-    # One thread per process: the workers share the cores, and sums come out in the same order everywhere.
-    export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND="${MPLBACKEND:-agg}"
+    # One thread per process, as the workers share the cores; test-everywhere tries others.
+    local threads="${VRN_THREADS:-1}"
+    export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
+    export MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
     # The last line on the screen is pytest's own summary.
@@ -166,6 +172,29 @@ run_tests() {
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
         --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || failed=1
+    return "$failed"
+}
+
+# What differs from machine to machine is set by hand: the instructions that PyTorch, oneDNN, OpenBLAS and NumPy use, and
+# the threads. VRN_NEWEST=1 adds the newest releases of everything but torch, in .venv-newest.
+test_everywhere() {
+    local setting failed=0 log
+    log="$(mktemp)"
+    for setting in "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott VRN_THREADS=3" \
+        "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell VRN_THREADS=2" \
+        "NPY_DISABLE_CPU_FEATURES=AVX512F,AVX512CD,AVX512_SKX,AVX512_CLX,AVX512_CNL,AVX512_ICL,AVX512_SPR" \
+        "ONEDNN_MAX_CPU_ISA=SSE41" "VRN_THREADS=2"; do
+        if (export $setting; run_tests >"$log" 2>&1); then say "passed  $setting"
+        else failed=1; say "FAILED  $setting"; grep -E "^(FAILED|ERROR)" "$log" || tail -5 "$log"; fi
+    done
+    if [[ -n "${VRN_NEWEST:-}" ]]; then
+        "$(find_python)" -m venv --clear .venv-newest
+        .venv-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+            "$(grep '^torch==' constraints.txt)" -e ".[$EXTRAS]"
+        if (PY=.venv-newest/bin/python; run_tests >"$log" 2>&1); then say "passed  newest releases"
+        else failed=1; say "FAILED  newest releases"; grep -E "^(FAILED|ERROR)" "$log" || tail -5 "$log"; fi
+    fi
+    rm -f "$log"
     return "$failed"
 }
 
@@ -217,7 +246,7 @@ smoke_test() {  # $1: the folder of python and vrn
 }
 
 clean() {
-    rm -rf "$VENV" .venv-lowest build dist demo_results ./*.egg-info .pytest_cache .ruff_cache
+    rm -rf "$VENV" .venv-lowest .venv-newest .mypy_cache build dist demo_results ./*.egg-info .pytest_cache .ruff_cache
     rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
     find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
     say "Removed .venv, .venv-lowest, compiled files, caches and demo_results/."
@@ -229,6 +258,8 @@ case "${1:-setup}" in
     demo) setup; demo ;;
     test) setup; run_tests ;;
     test-browser) setup; run_browser_tests ;;
+    test-everywhere) setup; test_everywhere ;;
+    test-mutations) setup; "$PY" tests/mutations.py ;;
     test-lowest) test_lowest ;;
     lab) setup; exec "$VENV/bin/jupyter" lab notebooks ;;
     notebooks) setup; "$PY" -m vrnlib.course build && "$PY" -m vrnlib.course execute ;;

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel, read_config
-from tddfa.outputs import MESHES, OUTPUTS, find_faces, save_arrays, save_output
-from vrnlib.cli import told
-from vrnlib.images import read_photo
+from tddfa.console import run_command
+from tddfa.images import read_photo
+from tddfa.outputs import MESHES, OUTPUTS, check_arrays_target, find_faces, save_arrays, save_output
 
 RESULTS = Path("examples/results")
 
@@ -25,7 +25,7 @@ RESULTS = Path("examples/results")
 def main(argv: Sequence[str] | None = None) -> int:
     """Gives the exit code: 0; after one sentence on stderr 1, or 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    return told("demo", lambda: _run(arguments))
+    return run_command("demo", lambda: _run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +54,8 @@ def _yes_or_no(word: str) -> bool:
 
 def _run(arguments: argparse.Namespace) -> int:
     image = read_photo(arguments.img_fp)
+    if arguments.arrays is not None:
+        check_arrays_target(arguments.arrays, source=arguments.img_fp)
     detector, tddfa = open_models(arguments)
     faces = find_faces(image, detector, tddfa)
     if not len(faces):
@@ -62,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
     ending = arguments.opt if arguments.opt in MESHES else "jpg"
     path = arguments.out / f"{arguments.img_fp.stem}_{arguments.opt}.{ending}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = save_output(arguments.opt, path, image, faces, tddfa.model)
+    picture = save_output(arguments.opt, path, image, faces, tddfa.model, source=arguments.img_fp)
     if arguments.opt == "pose":
         for yaw, pitch, roll in faces.pose_deg:
             print(f"yaw: {yaw:.1f}, pitch: {pitch:.1f}, roll: {roll:.1f}")

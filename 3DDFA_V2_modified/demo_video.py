@@ -20,10 +20,11 @@ import numpy as np
 from tqdm import tqdm
 
 from demo import open_models
+from tddfa.console import FAILED, INTERRUPTED, run_command, sentence
 from tddfa.draw import draw_dense, draw_landmarks, draw_mesh
+from tddfa.files import check_target
 from tddfa.video import TrackedFrame, track
 from tddfa.video_files import VideoReader, VideoWriter, check_display
-from vrnlib.cli import sentence, told
 
 RESULTS = Path("examples/results/videos")
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What OpenCV and FFmpeg have to say of a bad file comes as our own sentence.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    return told("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
+    return run_command("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +66,7 @@ def _file(arguments: argparse.Namespace) -> int:
     """Reads, tracks, draws and writes one video; whatever happens, the frames that were done are kept."""
     smooth = "_smooth" if arguments.smooth else ""
     output = arguments.out / f"{arguments.video_fp.stem}_{arguments.opt}{smooth}.mp4"
+    check_target(output, source=arguments.video_fp)
     end = None if arguments.end < 0 else arguments.end
     code, without_face = 0, 0
     with VideoReader(arguments.video_fp, start=max(arguments.start, 0), end=end) as reader:
@@ -76,14 +78,14 @@ def _file(arguments: argparse.Namespace) -> int:
                     writer.write(draw(frame))
                     without_face += frame.landmarks is None
             except KeyboardInterrupt:
-                code = 130
+                code = INTERRUPTED
             except (ValueError, OSError) as error:
                 if not writer.frames:
                     raise
                 print(f"demo_video: {sentence(error)}", file=sys.stderr)
-                code = 1
+                code = FAILED
     seconds = time.perf_counter() - began
-    if code == 130:
+    if code == INTERRUPTED:
         print("Stopped by Ctrl-C.")
     elif code == 0 and reader.expected and writer.frames < reader.expected:
         print(

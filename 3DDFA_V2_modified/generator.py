@@ -1,8 +1,6 @@
 """Volume targets from a folder of photos: ``python3 generator.py FOLDER -o VOLUMES``, the same as ``vrn targets``."""
 
-import sys
-
-from vrnlib.cli import main
+from tddfa.targets_command import main
 
 if __name__ == "__main__":
-    raise SystemExit(main(["targets", *sys.argv[1:]]))
+    raise SystemExit(main())

@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from tddfa.geometry import flip_y, split_pose
 from tddfa.morphable import MorphableModel
-from vrnlib.synthetic import FaceRenderer, Sample, render_pair
+from vrnlib.synthetic.faces import FaceRenderer, Sample, render_pair
 
 CANVAS = 256
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -152,3 +154,36 @@ def test_folding_keeps_the_output(make, photo):
     assert [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         torch.testing.assert_close(folded(photo), network(photo), atol=1e-4, rtol=1e-3)
+
+
+def test_sizes_that_the_file_does_not_hold_are_refused(tmp_path):
+    """Without strides a few bytes stand for terabytes, and a tensor of no columns for a network of terabytes."""
+    tensors = MobileNetV1(width=0.25).state_dict()
+    torch.save({**tensors, "fc.bias": torch.zeros(1).expand(2**42)}, tmp_path / "wide.pth")
+    with pytest.raises(AssetError, match="promises 17,592"):
+        read_checkpoint(tmp_path / "wide.pth")
+    for rows in (2**40, 2**17, 0):
+        torch.save({**tensors, "conv1.weight": torch.zeros(rows, 0, 3, 3)}, tmp_path / "empty.pth")
+        with pytest.raises(AssetError, match=r"MobileNetV1 or a ResNet-22"):
+            load_backbone(tmp_path / "empty.pth")
+    torch.save({**tensors, "conv1.weight": torch.zeros(4000, 0, 3, 3)}, tmp_path / "empty.pth")
+    with pytest.raises(AssetError, match="conv1.weight is"):
+        load_backbone(tmp_path / "empty.pth")
+    for wrong in (torch.tensor(1.0), torch.eye(3).to_sparse(), torch.zeros(2) * 1j):
+        torch.save({**tensors, "conv1.weight": wrong}, tmp_path / "odd.pth")
+        with pytest.raises(AssetError, match="Expected"):
+            load_backbone(tmp_path / "odd.pth")
+
+
+def test_a_packed_checkpoint_is_no_bomb(tmp_path):
+    torch.save({"a": torch.zeros(4)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "bomb.pth", "w") as bomb:
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+        info = zipfile.ZipInfo("plain/data/9")
+        info.compress_type = zipfile.ZIP_DEFLATED
+        with bomb.open(info, "w") as entry:
+            for _ in range(1100):
+                entry.write(bytes(2**20))
+    with pytest.raises(AssetError, match="holds more"):
+        read_checkpoint(tmp_path / "bomb.pth")

@@ -9,7 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vrnlib import cli, landmarks, official_fan
+import vrnlib
+from vrnlib import cli
+from vrnlib.commands import photos as photos_module
+from vrnlib.landmarks import detectors, official
 from vrnlib.reconstruct import ENDINGS, Networks
 
 
@@ -48,13 +51,13 @@ def one_sentence(capsys) -> str:
 
 
 def test_the_choices_are_those_of_the_modules():
-    assert cli.DETECTORS == landmarks.DETECTORS
-    assert cli.FACE_DETECTORS == tuple(official_fan.FACE_DETECTORS)
+    assert photos_module.DETECTORS == detectors.DETECTORS
+    assert photos_module.FACE_DETECTORS == tuple(official.FACE_DETECTORS)
 
 
 def test_results_of_photos_never_share_a_name():
     def names(*photos):
-        return cli.result_names([Path(photo) for photo in photos])
+        return photos_module.result_names([Path(photo) for photo in photos])
 
     assert names("a.jpg", "b.png") == ["a", "b"]
     assert names("a.jpg", "a.png", "b.png") == ["a_jpg", "a_png", "b"]
@@ -92,8 +95,13 @@ def test_bad_arguments(networks, photo, points, tmp_path, capsys):
     assert "--detector points" in one_sentence(capsys)
     assert cli.main([*start, str(tmp_path / "o"), "--detector", "points"]) == 1
     assert "--points" in one_sentence(capsys)
-    for usage in ([], ["dance"], ["reconstruct"], [*start, "o", "--detector", "x"],
-                  [*start, "o", "--face-detector", "x"]):  # fmt: skip
+    for usage in (
+        [],
+        ["dance"],
+        ["reconstruct"],
+        [*start, "o", "--detector", "x"],
+        [*start, "o", "--face-detector", "x"],
+    ):
         with pytest.raises(SystemExit) as caught:
             cli.main(usage)
         assert caught.value.code == 2
@@ -136,7 +144,7 @@ def test_a_folder_of_points(networks, photo, points, tmp_path, capsys):
 
 def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "face_alignment", None)
-    official_fan.official_fan.cache_clear()
+    official.official_fan.cache_clear()
     Image.open(photo).save(photo.with_name("other.png"))
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "fan"]) == 1
     assert "pip install face-alignment" in one_sentence(capsys)
@@ -196,3 +204,9 @@ def test_doctor_compares_checksums(monkeypatch, assets, capsys):
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
     assert lines["FaceBoxesProd.pth"].startswith("ok")
     assert "git blob id 89c411c20eb5… as expected" in lines["FaceBoxesProd.pth"]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0 and capsys.readouterr().out == f"vrn {vrnlib.__version__}\n"

@@ -95,3 +95,23 @@ def test_the_repositorys_own_configurations(monkeypatch, tmp_path):
             assert read_config(path, download=False).parameters == 62
         except AssetError as error:
             assert "put it into $VRN_ASSETS" in str(error)
+
+
+def test_configurations_that_mean_harm_are_told(tmp_path):
+    """The first stands for ten thousand million words once it is printed."""
+    lists = ", ".join(f"&k{i} [{', '.join([f'*k{i - 1}'] * 10 if i else ['x'])}]" for i in range(11))
+    texts = {
+        "bomb": f"arch: [{lists}]\ncheckpoint_fp: a\nbfm_fp: b\n",
+        "alias": TEXT.replace("mobilenet ", "&a mobilenet ").replace("configs/face.pkl", "*a"),
+        "deep": "arch: " + "[" * 20_000,
+        "date": TEXT.replace("mobilenet", "2001-99-99"),
+        "list": TEXT.replace("mobilenet", "[a, b]"),
+        "width": TEXT.replace("0.5", "wide"),
+        "wider": TEXT.replace("0.5", "1.0e+300"),
+        "long": TEXT + "#" * 2**16,
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match="Expected") as caught:
+            read_config(tmp_path / name)
+        assert len(str(caught.value)) < 1000

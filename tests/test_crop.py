@@ -162,8 +162,13 @@ def test_the_description_of_a_crop_leads_back():
     crop = crop_face(np.zeros((700, 800, 3), np.uint8), face, 96)
     about = describe_crop(crop, face, photo_name="a.jpg", photo_size=(800, 700), number=1)
     assert {key: about[key] for key in ("photo", "photo_size", "face", "score", "detector", "crop_size")} == {
-        "photo": "a.jpg", "photo_size": [800, 700], "face": 1, "score": 0.75, "detector": "open", "crop_size": 96
-    }  # fmt: skip
+        "photo": "a.jpg",
+        "photo_size": [800, 700],
+        "face": 1,
+        "score": 0.75,
+        "detector": "open",
+        "crop_size": 96,
+    }
     there = transform_points(np.array(about["landmarks"]), np.array(about["crop_matrix"]))
     assert np.allclose(there, about["crop_landmarks"], atol=2e-3)
     assert np.allclose(about["box"], [300, 200, 520, 470])

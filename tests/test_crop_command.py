@@ -9,7 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from tddfa.files import write_bytes
-from vrnlib import cli, crop_command
+from vrnlib import cli
+from vrnlib.commands import crop as crop_command
 from vrnlib.crop import crop_face
 from vrnlib.reconstruct import SaveError, _refuse_foreign
 
@@ -115,8 +116,12 @@ def test_a_folder_goes_on_and_lists_what_was_skipped(photo, tmp_path, capsys):
     before = contents(folder)
     assert crop(folder, out) == 0
     assert sorted(contents(out)) == [
-        "dots_jpg_0.json", "dots_jpg_0.png", "dots_png_0.json", "dots_png_0.png", "skipped.csv"
-    ]  # fmt: skip
+        "dots_jpg_0.json",
+        "dots_jpg_0.png",
+        "dots_png_0.json",
+        "dots_png_0.png",
+        "skipped.csv",
+    ]
     rows = listed(out)
     assert [row["photo"] for row in rows] == ["broken.jpg", "small.png", "text.png"]
     for row, word in zip(rows, ("cut off", "photo of 40 x 40", "not a picture"), strict=True):
@@ -184,8 +189,12 @@ def test_bad_photos_and_arguments_are_sentences(photo, tmp_path, capsys):
     out = tmp_path / "out"
     (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:300])
     (tmp_path / "empty").mkdir()
-    for given, word in ((tmp_path / "cut.png", "cut.png is damaged"), (tmp_path / "none.jpg", "does not exist"),
-                        (tmp_path / "points.npy", "not a picture"), (tmp_path / "empty", "no photos")):  # fmt: skip
+    for given, word in (
+        (tmp_path / "cut.png", "cut.png is damaged"),
+        (tmp_path / "none.jpg", "does not exist"),
+        (tmp_path / "points.npy", "not a picture"),
+        (tmp_path / "empty", "no photos"),
+    ):
         assert crop(given, out) == 1
         assert word in one_sentence(capsys)
     for size in ("0", "-5", "100000"):

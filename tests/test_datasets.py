@@ -1,14 +1,25 @@
 """Readers of 300W-LP, 300W-3D and AFLW2000-3D: conventions checked by hand, damaged files told in a sentence."""
 
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from labelled_faces import CANVAS, render, save_image, save_mat
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
-from tddfa.datasets import FaceLabels, LabelledFace, aflw2000_crops, aflw2000_images, mat_vertices, read_mat
+from tddfa.datasets import (
+    FaceLabels,
+    LabelledFace,
+    aflw2000_crops,
+    aflw2000_images,
+    mat_vertices,
+    read_mat,
+    read_mat_landmarks,
+)
 from tddfa.geometry import project
+from tddfa.mat_files import read_arrays
 from tddfa.morphable import MorphableModel
 
 
@@ -103,6 +114,80 @@ def test_damaged_mat_files_are_told(tmp_path):
         savemat(tmp_path / "bad.mat", good | {name: bad})
         with pytest.raises(ValueError, match=name):
             read_mat(tmp_path / "bad.mat")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_are_what_scipy_reads(tmp_path, compressed):
+    rng = np.random.default_rng(3)
+    types = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
+    arrays = {f"of_{kind}": (100 * rng.random((3, 5))).astype(kind) for kind in types}
+    arrays |= {
+        "small": np.uint8([[7]]),
+        "empty": np.zeros((0, 3)),
+        "deep": rng.random((2, 3, 4)),
+        "bits": np.eye(2) > 0,
+    }
+    others = {"text": "words", "cell": np.array([1, "a"], object), "record": {"a": 1}, "complex": np.ones(2) * 1j}
+    savemat(tmp_path / "all.mat", arrays | others, do_compression=compressed)
+    found, known = read_arrays(tmp_path / "all.mat", {*arrays, *others}), loadmat(tmp_path / "all.mat")
+    assert found.keys() == arrays.keys()
+    for name in arrays:
+        np.testing.assert_array_equal(found[name], known[name])
+        assert found[name].shape == known[name].shape
+        assert found[name].dtype.kind == arrays[name].dtype.kind and found[name].itemsize == arrays[name].itemsize
+    assert read_arrays(tmp_path / "all.mat", ["deep"]).keys() == {"deep"}
+
+
+def test_no_changed_byte_ends_in_anything_but_a_sentence(samples, tmp_path):
+    """SciPy's reader ends the process after one of these, with a segmentation fault."""
+    whole = {}
+    for compressed in (False, True):
+        arrays = {k: v for k, v in loadmat(save_mat(tmp_path / "plain.mat", samples[0])).items() if k[0] != "_"}
+        savemat(tmp_path / "face.mat", arrays, do_compression=compressed)
+        whole[compressed] = (tmp_path / "face.mat").read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for data in whole.values():
+        places = [*range(128, 600), *rng.integers(600, len(data), 200)]
+        for at in places:
+            changed = bytearray(data)
+            changed[at] ^= 1 << int(rng.integers(8))
+            (tmp_path / "bad.mat").write_bytes(changed if at % 3 else changed[:at])
+            try:
+                read_mat(tmp_path / "bad.mat")
+            except ValueError as error:
+                assert str(error).startswith("Expected") and "\n" not in str(error)
+                refused += 1
+    assert refused > 300
+
+
+def test_mat_bombs_and_other_versions_are_told(tmp_path):
+    head = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
+    packed = zlib.compress(bytes(2**27))
+    (tmp_path / "bomb.mat").write_bytes(head + struct.pack("<II", 15, len(packed)) + packed)
+    with pytest.raises(ValueError, match="67,108,864 bytes"):
+        read_mat(tmp_path / "bomb.mat")
+    (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n")
+    with pytest.raises(ValueError, match="version 7.3"):
+        read_mat(tmp_path / "new.mat")
+    with pytest.raises(ValueError, match="a folder, a device or a pipe"):
+        read_mat(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pt2d", "pt3d_68", "pts_2d", "pts_3d"])
+def test_landmarks_alone_are_enough_for_landmarks(tmp_path, name):
+    points = np.arange(204.0).reshape(68, 3)[:, : 3 if name == "pt3d_68" else 2]
+    savemat(tmp_path / "face_pts.mat", {name: points if name.startswith("pts") else points.T})
+    expected = points - [1, 1, 0][: points.shape[1]]
+    np.testing.assert_array_equal(read_mat_landmarks(tmp_path / "face_pts.mat"), expected)
+    savemat(tmp_path / "face_pts.mat", {name: points[:21]})
+    with pytest.raises(ValueError, match="68 points"):
+        read_mat_landmarks(tmp_path / "face_pts.mat")
+
+
+def test_endings_in_capitals(samples, tmp_path):
+    save_image(tmp_path / "A.JPG", samples[0])
+    save_mat(tmp_path / "b.mat", samples[0]).rename(tmp_path / "A.MAT")
+    assert [face.path.name for face in aflw2000_images(tmp_path)] == ["A.JPG"]
 
 
 def test_aflw2000_as_downloaded(samples, tmp_path):

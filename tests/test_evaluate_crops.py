@@ -7,17 +7,19 @@ import pytest
 from labelled_faces import render, save_image, save_mat
 
 from vrnlib import cli
-from vrnlib.alignment import head_tilts
-from vrnlib.evaluate_crops import CROWD, Truth, composites, crowds, evaluate_crops, portraits
+from vrnlib.evaluation.crops import evaluate_crops
+from vrnlib.evaluation.pictures import CROWD, LabelledPicture, composites, crowds, portraits
 from vrnlib.landmarks import Landmarks
+from vrnlib.landmarks.alignment import head_tilts
 
 SIZE = 90.0
 FACE = np.stack([np.linspace(0, SIZE, 68), np.abs(np.linspace(-SIZE, SIZE, 68))], axis=1) + [100, 80]
 OTHER = FACE + [200, 0]
 
 
-def picture(*, required=(True, True)) -> Truth:
-    return Truth(np.zeros((300, 400, 3), np.uint8), np.stack([FACE, OTHER]), np.array(required), np.full(2, np.nan))
+def picture(*, required=(True, True)) -> LabelledPicture:
+    image, yaws = np.zeros((300, 400, 3), np.uint8), np.full(2, np.nan)
+    return LabelledPicture(image=image, faces=np.stack([FACE, OTHER]), required=np.array(required), yaws=yaws)
 
 
 def report(*found: np.ndarray, **options) -> dict:
@@ -49,6 +51,13 @@ def test_a_good_crop_has_the_right_scale_and_middle(points, good):
     figures = report(points, OTHER)
     assert figures["found"] == 1 and figures["cropped"] == (1 + good) / 2
     assert figures["cropped_of_found"] == figures["cropped"]
+
+
+def test_a_picture_shows_shapes_only():
+    assert repr(picture(required=(True, False))) == (
+        "LabelledPicture(image=uint8 (300, 400, 3), faces=float64 (2, 68, 2), required=bool (2,), yaws=float64 (2,), "
+        "complete=True)"
+    )
 
 
 def test_missed_and_false_faces_are_counted():

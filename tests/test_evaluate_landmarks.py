@@ -11,7 +11,9 @@ from tddfa.crop import warp_similarity
 from tddfa.datasets import LabelledFace, aflw2000_crops
 from tddfa.geometry import roi_from_landmarks
 from vrnlib import cli
-from vrnlib.evaluate_landmarks import by_yaw, data_sets, evaluate_landmarks, landmark_error, predictor
+from vrnlib.evaluation.bins import bins, by_yaw
+from vrnlib.evaluation.landmarks import evaluate_landmarks, predictor
+from vrnlib.evaluation.pictures import data_sets
 
 COUNT = 3
 
@@ -56,27 +58,24 @@ def crops(samples, tmp_path_factory):
     return root
 
 
-def test_the_error_of_a_face():
-    truth = np.zeros((68, 2))
-    truth[0], truth[1] = [10, 20], [110, 45]  # with the zeros: a box of 110 x 45
-    points = truth + [3, 4]
-    points[0] = truth[0]
-    assert landmark_error(points, truth) == pytest.approx(5 * 67 / 68 / np.sqrt(110 * 45))
-    with pytest.raises(ValueError, match="without area"):
-        landmark_error(points, np.zeros((68, 2)))
-    with pytest.raises(ValueError, match="68, 2"):
-        landmark_error(points[:67], truth)
-
-
 def test_bins_are_those_of_the_benchmark():
     """Up to 30 and up to 60 belong to the lower bin; wild angles (the shipped list has them) count as 60-90."""
-    report = by_yaw([0.01, 0.02, 0.04, 0.06, 0.09, 0.12], [0, -30.0, 30.5, -60, 61, -351.2])
+    report = by_yaw([1, 2, 4, 6, 9, 12], [0, -30.0, 30.5, -60, 61, -351.2])
     assert report["0-30"] == pytest.approx(1.5) and report["30-60"] == pytest.approx(5)
     assert report["60-90"] == pytest.approx(10.5) and report["mean"] == pytest.approx(17 / 3)
     assert report["std"] == pytest.approx(np.std([1.5, 5, 10.5])) and report["all"] == pytest.approx(34 / 6)
     assert report["faces"] == {"0-30": 2, "30-60": 2, "60-90": 2}
-    assert by_yaw([0.01], [10])["mean"] is None and by_yaw([0.01], [10])["0-30"] == pytest.approx(1)
-    assert by_yaw([0.01, 0.03], [None, None]) == {"all": pytest.approx(2)}
+    assert by_yaw([1], [10])["mean"] is None and by_yaw([1], [10])["0-30"] == pytest.approx(1)
+    assert by_yaw([1, 3], [None, 20]) == {"all": pytest.approx(2)}
+
+
+def test_other_bins_have_an_open_end_and_leave_out_what_nobody_knows():
+    inside = bins([32, 64, 65, 1000, np.nan], (32, 64, 128, np.inf))
+    assert {name: rows.tolist() for name, rows in inside.items()} == {
+        "32-64": [True, True, False, False, False],
+        "64-128": [False, False, True, False, False],
+        "128 and more": [False, False, False, True, False],
+    }
 
 
 def test_a_known_mistake_gives_the_error_by_hand(crops):

@@ -69,8 +69,13 @@ def test_encode_undoes_decode():
 
 
 def test_large_photos_are_made_smaller_like_the_original_does():
-    for given, expected in (((720, 1080), (720, 1080)), ((721, 300), (720, 299)), ((720, 1280), (607, 1080)),
-                            ((3000, 9000), (360, 1080)), ((1, 9000), (1, 1080))):  # fmt: skip
+    for given, expected in (
+        ((720, 1080), (720, 1080)),
+        ((721, 300), (720, 299)),
+        ((720, 1280), (607, 1080)),
+        ((3000, 9000), (360, 1080)),
+        ((1, 9000), (1, 1080)),
+    ):
         small, scale = shrink(np.zeros((*given, 3), np.uint8))
         assert small.shape[:2] == expected
         assert scale == pytest.approx(min(1, 720 / given[0], 1080 / given[1]))
@@ -121,7 +126,7 @@ def test_both_runtimes_agree_and_export_once(random_weights, random_detector, tm
     monkeypatch.setenv("VRN_CACHE", str(tmp_path))
     photo = skimage.data.astronaut()[:200, 100:330]
     exported = FaceBoxes(random_weights, runtime="onnx", threads=1)
-    files = list((tmp_path / "onnx").iterdir())
+    files = list((tmp_path / "onnx").glob("*.onnx"))
     assert len(files) == 1 and files[0].name.startswith("faceboxes_random-")
     expected, got = random_detector.candidates(photo), exported.candidates(photo)
     assert got.shape == expected.shape
@@ -129,7 +134,19 @@ def test_both_runtimes_agree_and_export_once(random_weights, random_detector, tm
     np.testing.assert_allclose(got[order[1]], expected[order[0]], atol=1e-2)
     stamp = files[0].stat().st_mtime_ns
     FaceBoxes(random_weights, runtime="onnx")
-    assert [file.stat().st_mtime_ns for file in (tmp_path / "onnx").iterdir()] == [stamp]
+    assert [file.stat().st_mtime_ns for file in (tmp_path / "onnx").glob("*.onnx")] == [stamp]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: data[:-9] + bytes(9)])
+def test_a_damaged_export_is_written_anew(random_weights, tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path))
+    photo = skimage.data.astronaut()[:200, 100:330]
+    expected = FaceBoxes(random_weights, runtime="onnx", threads=1).candidates(photo)
+    (file,) = (tmp_path / "onnx").glob("*.onnx")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    np.testing.assert_array_equal(FaceBoxes(random_weights, runtime="onnx", threads=1).candidates(photo), expected)
+    assert file.stat().st_size == len(whole)
 
 
 @pytest.fixture(scope="module", params=["open", "official"])

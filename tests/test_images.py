@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tddfa.images
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
 
 
@@ -133,3 +134,16 @@ def test_a_folder_lists_photos_but_not_our_own_pictures(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "folder.png").mkdir()
     assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.JPG"]
+
+
+def test_only_formats_of_photos_are_opened_and_no_pipes(tmp_path):
+    """Pillow's reader of EPS starts Ghostscript; a pipe never answers."""
+    (tmp_path / "photo.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n%%EOF\n")
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.pcx")
+    for name in ("photo.jpg", "x.pcx"):
+        with pytest.raises(tddfa.images.PhotoError, match="is not a picture that can be read"):
+            tddfa.images.read_photo(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", "/dev/zero"):
+        with pytest.raises(tddfa.images.PhotoError, match="a device or a pipe"):
+            tddfa.images.read_photo(path)

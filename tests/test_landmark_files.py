@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from vrnlib.landmarks import LandmarkError, Landmarks, detect, find_points, read_points
+from vrnlib.landmarks import LandmarkError, Landmarks
+from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.files import find_points, read_points
 
 POINTS = np.random.default_rng(5).uniform(20, 70, (68, 2)).astype(np.float32)
 POINTS[:2] = (20, 20), (70, 70)
@@ -66,7 +68,7 @@ def test_wrong_points_are_sentences(tmp_path):
     header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999999, 68, 2), }"
     (tmp_path / "huge.npy").write_bytes(header.ljust(127) + b"\n")  # 108 gigabytes, it says
     save_mat(tmp_path / "few.mat", pt2d=np.zeros((2, 21)))
-    savemat(tmp_path / "other.mat", {"pt2d": np.zeros((2, 68))})
+    savemat(tmp_path / "other.mat", {"points": np.zeros((2, 68))})
     whole = (tmp_path / "few.mat").read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])
     files = sorted(tmp_path.iterdir())

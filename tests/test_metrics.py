@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from vrnlib.metrics import interocular_distance, iou, nme, surface_distance
+from vrnlib.metrics import interocular_distance, iou, landmark_error_percent, nme, surface_distance
+from vrnlib.training.batches import landmark_error_percents
 
 
 def test_iou_of_known_boxes():
@@ -36,6 +38,22 @@ def test_nme_is_relative_to_the_outer_eye_corners():
         nme(moved[:10], landmarks, 1)
     with pytest.raises(ValueError):
         interocular_distance(landmarks[:67])
+
+
+def test_landmark_error_is_relative_to_the_box():
+    truth = np.zeros((68, 2))
+    truth[0], truth[1] = [10, 20], [110, 45]  # with the zeros: a box of 110 x 45
+    points = truth + [3, 4]
+    points[0] = truth[0]
+    assert landmark_error_percent(points, truth) == pytest.approx(100 * 5 * 67 / 68 / np.sqrt(110 * 45))
+    several = torch.from_numpy(np.stack([points, truth]))
+    assert landmark_error_percents(several, torch.from_numpy(np.stack([truth, truth]))).tolist() == pytest.approx(
+        [landmark_error_percent(points, truth), 0]
+    )
+    with pytest.raises(ValueError, match="without area"):
+        landmark_error_percent(points, np.zeros((68, 2)))
+    with pytest.raises(ValueError, match="68, 2"):
+        landmark_error_percent(points[:67], truth)
 
 
 def test_surface_distance_is_to_faces_not_to_vertices():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import zipfile
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from tddfa import geometry, voxelize
+from tddfa.archives import read_npy
 from tddfa.morphable import MorphableModel
 from tddfa.safe_pickle import load_pickle
 from tddfa.topology import boundary_loops, fill_loops, is_watertight, largest_piece
@@ -265,6 +268,121 @@ def test_object_arrays_and_damaged_pickles_are_refused():
         load_pickle(pickle.dumps({"u": np.array([{}, 1], dtype=object)}))
     with pytest.raises(ValueError, match="damaged"):
         load_pickle(pickle.dumps(np.arange(100))[:60])
+
+
+def _made(*, code: str, state: object = None, shape: tuple = (1,), data: object = b"") -> bytes:
+    """A pickle, put together by hand, of one array of a type ``code`` with a forged state."""
+    parts = [b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"]
+    parts += [b"(K\x01", pickle.dumps(shape, 2)[2:-1]]
+    parts += [b"cnumpy\ndtype\n", pickle.dumps((code, False, True), 2)[2:-1], b"R"]
+    parts += [b"" if state is None else pickle.dumps(state, 2)[2:-1] + b"b"]
+    parts += [b"\x89", pickle.dumps(data, 3)[2:-1], b"tb."]
+    return b"".join(parts)
+
+
+def test_a_forged_array_is_put_together_rightly():
+    """Else the next test refuses it for the wrong reason."""
+    state = (3, "<", None, None, None, -1, -1, 0)
+    assert load_pickle(_made(code="i8", state=state, shape=(2,), data=bytes(16))).tolist() == [0, 0]
+    assert load_pickle(_made(code="i2", state=(3, ">", *state[2:]), data=b"\x01\x00")).tolist() == [256]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _made(code="O8", state=(3, "|", None, None, None, -1, -1, 0), data=bytes(8)),  # objects that own up to no flags
+        _made(code="V8", state=(3, "|", None, ("a",), {"a": (0, 0)}, 8, 1, 0), data=bytes(8)),
+        _made(code="V8", data=bytes(8)),
+        _made(code="f8", state=(3, "<", None, None, None, 80, -1, 0), data=bytes(8)),  # larger than it is
+        _made(code="f8", state=(3, "<", None, None, None, -1, -1, 63), data=bytes(8)),  # flags of objects
+        _made(code="f8", shape=(5,), data=bytes(8)),  # more elements than bytes
+        _made(code="f8", shape=(2**61, 8), data=b""),  # whose product wraps around
+        _made(code="f8", shape=(1,), data=[1]),
+        b"\x80\x02cnumpy\nndarray\nK\x05\x85cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R\x86R.",
+        b"\x80\x02cnumpy\nndarray\n.",
+        b"\x80\x02cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sb.",  # a state for a name
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a place that takes gigabytes
+        b"\x80\x02]q\x00h\x00a.",  # a list in itself
+    ],
+)
+def test_forged_types_states_and_shapes_are_refused(forged):
+    with pytest.raises(ValueError, match="Expected"):
+        load_pickle(forged)
+
+
+def test_a_pickle_of_lists_in_lists_takes_no_more_time_than_bytes():
+    content = [0.0]
+    for _ in range(200):
+        content = [content, content]
+    found = load_pickle(pickle.dumps(content))
+    assert found[0] is found[1]
+    with pytest.raises(ValueError, match="damaged"):
+        load_pickle(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[str, np.ndarray]:
+    with np.load(resources.files("tddfa") / "data" / "open_face.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("subdivision_indices", lambda a: np.full_like(a, 60_000)),
+        ("subdivision_indptr", lambda a: np.append(a[:-1], a[-1] + 10**6).astype(a.dtype)),
+        ("subdivision_indptr", lambda a: a[::-1].copy()),
+        ("back_indices", lambda a: a.astype(np.int64) - 10**9),
+        ("shoulder_indices", lambda a: np.full_like(a, 60_000)),
+        ("context_subdivision_data", lambda a: a[:5]),
+        ("keypoints", lambda a: a + 10**6),
+        ("tri", lambda a: np.full_like(a, 60_000)),
+        ("closed_tri", lambda a: a[:, :2]),
+        ("context_tri", lambda a: a.astype(np.float32)),
+        ("cage_mean", lambda a: a * np.float32(np.nan)),
+        ("cage_shape", lambda a: a[:-1]),
+        ("context_cage_mean", None),
+        ("uv", None),
+        ("ambient", lambda a: a[:7]),
+        ("expression_bank", lambda a: a[:, :3]),
+    ],
+)
+def test_damaged_arrays_of_a_face_model_are_told(tmp_path, stored, name, change):
+    """SciPy multiplies with columns that are not there, which ends the process or reads what lies about."""
+    arrays = {**stored, name: None if change is None else change(stored[name])}
+    np.savez(tmp_path / "face.npz", **{key: value for key, value in arrays.items() if value is not None})
+    with pytest.raises(ValueError, match="Expected an open face model"):
+        MorphableModel.load(tmp_path / "face.npz")
+
+
+def test_damaged_archives_are_told(tmp_path):
+    whole = (resources.files("tddfa") / "data" / "open_face.npz").read_bytes()
+    for place in np.random.default_rng(1).integers(0, len(whole), 12):
+        changed = bytearray(whole)
+        changed[place] ^= 0xFF
+        (tmp_path / "face.npz").write_bytes(changed)
+        with pytest.raises(ValueError, match="Expected"):
+            MorphableModel.load(tmp_path / "face.npz")
+    (tmp_path / "face.npz").write_bytes(whole[:-2000])
+    with pytest.raises(ValueError, match="damaged"):
+        MorphableModel.load(tmp_path / "face.npz")
+
+
+def test_bombs_pipes_and_promises_are_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "face.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("u.npy", "w") as entry:
+        for _ in range(1100):
+            entry.write(bytes(2**20))
+    with pytest.raises(ValueError, match="unpacks to"):
+        MorphableModel.load(tmp_path / "face.npz")
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(ValueError, match="a pipe"):
+        MorphableModel.load(tmp_path / "pipe.npz")
+    header = (
+        b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }".ljust(117)
+    )
+    (tmp_path / "much.npy").write_bytes(header + b"\n" + bytes(64))
+    with pytest.raises(ValueError, match="64 bytes for an array"):
+        read_npy(tmp_path / "much.npy")
 
 
 def test_wrong_files_are_sentences(tmp_path):

@@ -1,34 +1,45 @@
 """VRN and FAN: the released network's size and output, the Residual by hand, weights files that cannot lie."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from vrnlib.hourglass import Hourglass, Residual
 from vrnlib.network import (
     FAN,
     VRN,
     FANConfig,
-    Hourglass,
-    Residual,
     VRNConfig,
+    VRNGuided,
+    VRNMultitask,
     count_parameters,
-    half_tensors,
-    load_network,
-    read_header,
-    save_network,
-    save_tensors,
+    landmark_channels,
+    load_reference_state_dict,
 )
+from vrnlib.weight_files import WEIGHTS, half_tensors, load_network, read_header, save_network, save_tensors
 
-SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2)
+SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2, resize=None)
 
 
 @pytest.fixture(scope="module")
 def released() -> VRN:
     return VRN(VRNConfig.reference()).eval()
+
+
+@pytest.mark.parametrize(("name", "config"), [("vrn_open", VRNConfig), ("fan_open", FANConfig)])
+def test_defaults_and_presets_are_those_of_the_committed_weights(name, config):
+    assert asdict(config()) == asdict(config.open()) == read_header(name)["config"]
+    network = load_network(name)
+    assert network.config == config() and f"{count_parameters(network):,} parameters" in card(name)
+    assert f"{count_parameters(network):,} parameters" in config.open.__doc__
+
+
+def card(name: str) -> str:
+    return (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
 
 
 def fill_by_formula(network: nn.Module) -> None:
@@ -117,6 +128,21 @@ def test_unknown_nesting_is_a_sentence():
         VRN(VRNConfig(nesting="both"))
 
 
+def test_small_pictures_are_resized_and_the_volume_is_not():
+    network = VRN(replace(SMALL, resize=32)).eval()
+    seen = []
+    network.trunk.register_forward_hook(lambda _, images, __: seen.append(images[0].shape))
+    assert network(torch.rand(1, 3, 64, 64)).shape == (1, 200, 64, 64) and seen == [(1, 3, 32, 32)]
+
+
+def test_maps_show_their_shapes_only():
+    maps = FAN(FANConfig(stem=8, features=8, depth=2, points=1)).eval()(torch.rand(2, 3, 64, 64))
+    assert repr(maps) == (
+        "LandmarkMaps(points=torch.float32 (2, 1, 3), heatmaps=torch.float32 (2, 1, 16, 16), "
+        "logits=torch.float32 (2, 1, 16, 16))"
+    )
+
+
 def test_fan_decodes_a_peak_to_sub_pixel_position():
     network = FAN(FANConfig(stem=8, features=8, depth=2, points=1, size=64)).eval()
     logits = torch.full((1, 2, 16, 16), -20.0)
@@ -152,6 +178,8 @@ def test_weights_file_round_trip(tmp_path):
     network = VRN(SMALL).eval()
     save_network(tmp_path / "a.safetensors", network, notes={"seed": 3})
     again = load_network(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="Expected the weights of a FAN, .* holds a VRN"):
+        load_network(tmp_path / "a.safetensors", FAN)
     assert again.config == SMALL and read_header(tmp_path / "a.safetensors")["notes"] == {"seed": 3}
     image = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
@@ -185,3 +213,113 @@ def test_a_pickle_offered_as_weights_is_refused(tmp_path):
     torch.save({"a": torch.zeros(3)}, path)
     with pytest.raises(ValueError, match="no whole safetensors file"):
         load_network(path)
+
+
+def released_state(reference) -> dict[str, torch.Tensor]:
+    """The state dict of ``reference/vrn_reference.npz``, filled by its formula, keys as in the original."""
+    truth = np.load(reference / "vrn_reference.npz")
+    network = VRN(VRNConfig.reference())
+    fill_by_formula(network)
+    keys = [str(key) for key in truth["keys"]]
+    return dict(zip(keys, network.state_dict().values(), strict=True))
+
+
+def numbered_state(network: VRN) -> dict[str, torch.Tensor]:
+    """A state dict of the original's form without the original: module k of the tensors' order is called k.0."""
+    modules: dict[str, int] = {}
+    state = {}
+    for name, tensor in network.state_dict().items():
+        module, kind = name.rsplit(".", 1)
+        state[f"{modules.setdefault(module, len(modules))}.0.{kind}"] = tensor.clone()
+    return state
+
+
+def test_a_state_dict_of_the_released_form_fills_the_reference(reference):
+    truth = np.load(reference / "vrn_reference.npz")
+    state = released_state(reference)
+    shuffled = {key: state[key] for key in sorted(state, key=lambda key: key[::-1])}
+    network = load_reference_state_dict(VRN(VRNConfig.reference()), shuffled)
+    assert not network.training
+    j = np.arange(3 * 192 * 192, dtype=np.float64)
+    image = (0.5 + 0.5 * np.sin(0.003 * j + 0.7 * np.floor(j / 192))).reshape(1, 3, 192, 192)
+    with torch.inference_mode():
+        volume = torch.sigmoid(network(torch.from_numpy(image).float())).numpy()
+    assert np.abs(volume[0, ::10, ::12, ::12] - truth["sub"]).max() < 2e-5
+
+
+def test_keys_are_taken_in_the_order_of_their_numbers_and_not_of_the_file():
+    one, other = VRN(SMALL).eval(), VRN(SMALL)
+    state = numbered_state(one)
+    assert list(sorted(state)) != list(state)  # "10.0…" would come before "2.0…"
+    load_reference_state_dict(other, {f"module.{key}": state[key] for key in sorted(state)})
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        (lambda state: state | {"head.weight": torch.zeros(1)}, "keys like 9.1.2.weight"),
+        (lambda state: dict(list(state.items())[1:]), "expected the .* tensors"),
+        (lambda state: state | {"0.0.weight": torch.zeros(2)}, "another network"),
+        (lambda state: state | {"0.0.weight": torch.full_like(state["0.0.weight"], torch.nan)}, "NaN or infinity"),
+    ],
+)
+def test_another_state_dict_is_a_sentence_and_fills_nothing(fault, message):
+    network = VRN(SMALL)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        load_reference_state_dict(network, fault(numbered_state(VRN(SMALL))))
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_landmark_channels_are_gaussians_at_the_landmarks():
+    points = torch.tensor([[[3.0, 1.0, 9.0], [2.5, 4.0, 9.0]]])
+    maps = landmark_channels(points, (6, 8))
+    assert maps.shape == (1, 2, 6, 8) and maps[0, 0].argmax() == 1 * 8 + 3 and maps[0, 0].max() == 1
+    assert maps[0, 0, 1, 4].item() == pytest.approx(math.exp(-0.5), abs=1e-6)
+    assert torch.allclose(maps[0, 1, 4, 2], maps[0, 1, 4, 3])  # half-way between two pixels
+
+
+def test_guided_sees_image_and_landmarks():
+    torch.manual_seed(0)
+    network = VRNGuided(SMALL).eval()
+    assert network.trunk.stem[0].weight.shape[1] == 71
+    image, points = torch.rand(2, 3, 64, 64), torch.rand(2, 68, 3) * 64
+    with torch.inference_mode():
+        logits = network(image, points)
+        assert logits.shape == (2, 200, 64, 64)
+        assert not torch.allclose(logits, network(image, points + 5))
+        assert not torch.allclose(logits, network(image.flip(3), points))
+    with pytest.raises(ValueError, match="expected landmarks of shape"):
+        network(image, points[:, :5])
+
+
+def test_guided_draws_its_landmarks_where_the_reduced_picture_has_them():
+    """The middle of a picture stays its middle: at half the side, pixel 95.5 is pixel 47.5."""
+    network = VRNGuided(VRNConfig(stem=8, features=16, hourglasses=1, depth=2, resize=96)).eval()
+    seen = []
+    network.trunk.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    with torch.inference_mode():
+        network(torch.rand(1, 3, 192, 192), torch.full((1, 68, 2), 95.5))
+    channel = seen[0][0, 3]
+    assert seen[0].shape == (1, 71, 96, 96)
+    assert torch.allclose(channel[47, 47], channel[48, 48]) and channel[47, 47] == channel.max()
+
+
+def test_multitask_has_three_hourglasses_and_two_answers():
+    network = VRNMultitask(SMALL).eval()
+    outermost = [m for m in network.modules() if isinstance(m, Hourglass) and m.inner is not None]
+    assert len(outermost) == 3
+    with torch.inference_mode():
+        answer = network(torch.rand(1, 3, 64, 64))
+    assert answer.volume.shape == (1, 200, 64, 64) and answer.heatmaps.shape == (1, 68, 16, 16)
+    shared = sum(p.numel() for p in network.trunk.parameters())
+    assert shared == sum(p.numel() for p in VRN(SMALL).trunk.parameters())
+
+
+def test_the_volume_of_multitask_does_not_hang_on_its_landmark_branch():
+    torch.manual_seed(0)
+    network, image = VRNMultitask(SMALL), torch.rand(1, 3, 64, 64)
+    network(image).volume.sum().backward()
+    assert all(p.grad is None for p in network.landmark_head.parameters())
+    assert network.trunk.stem[0].weight.grad is not None

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vrnlib.landmarks import LandmarkError, detect, prepare
-from vrnlib.official_fan import FACE_DETECTORS, FAN_FILE, official_fan
+from vrnlib.landmarks import LandmarkError
+from vrnlib.landmarks.detectors import detect, prepare
+from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, official_fan
 
 POINTS = np.random.default_rng(5).uniform(0, 1, (68, 2))
 POINTS[:2] = 0, 1

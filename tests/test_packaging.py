@@ -17,7 +17,8 @@ from vrnlib.course import REPOSITORY
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = {".py", ".sh", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".pyx", ".hpp", ".json", ""}
-VERBS = ("demo", "test", "test-browser", "test-lowest", "lab", "notebooks", "clean", "help")
+VERBS = ("demo", "test", "test-browser", "test-everywhere", "test-mutations", "test-lowest", "lab", "notebooks")
+VERBS += ("clean", "help")
 COMPILED = {".so", ".pyd", ".cpp", ".pyc"}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -118,7 +119,7 @@ def packaged_files() -> set[str]:
 
 def test_a_wheel_holds_all_modules_weights_and_data(built):
     found = {file.relative_to(built / "lib").as_posix() for file in (built / "lib").rglob("*") if file.is_file()}
-    assert {"vrnlib/py.typed", "tddfa/py.typed", "vrnlib/weights/vrn_open.safetensors", "vrnlib/checks/__init__.py",
+    assert {"vrnlib/py.typed", "tddfa/py.typed", "vrnlib/weights/vrn_open.safetensors", "vrnlib/landmarks/__init__.py",
             "tddfa/data/open_face.npz", "tddfa/voxelize_core.hpp"} <= found  # fmt: skip
     assert found == packaged_files()
 

@@ -200,5 +200,52 @@ def test_the_package_offers_functions_under_its_own_name():
 def test_a_missing_compiled_module_is_explained():
     code = "import sys; sys.modules['tddfa._raster'] = None; import tddfa"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "expected tddfa's compiled modules" in done.stderr
+    assert done.returncode == 1 and "Expected tddfa's compiled modules" in done.stderr
     assert "bash build.sh" in done.stderr
+
+
+TRIANGLE = np.float32([[0, 0, 0], [9, 0, 1], [0, 9, 2]]), np.array([[0, 2, 1]])
+
+
+@pytest.mark.parametrize("height, width", [(1, 2**21 + 1), (2**21 + 1, 1), (2**40, 0), (-1, 5), (4.5, 4), ("4", 4)])
+def test_frames_that_cannot_be_counted_are_refused(height, width):
+    """In 1/1024 pixel a longer side leaves 32 bits, and nothing was drawn, without a word."""
+    with pytest.raises(ValueError, match="a frame of 0 to"):
+        raster.rasterize(*TRIANGLE, height, width)
+    with pytest.raises(ValueError, match="a frame of 0 to"):
+        raster.render_colors(*TRIANGLE, np.ones((3, 3)), height, width)
+
+
+def test_the_longest_side_is_drawn_to_its_end():
+    vertices = np.float32([[0, -1, 0], [500_000, -1, 0], [0, 4, 0]])
+    drawn = raster.rasterize(vertices, np.array([[0, 2, 1]]), 1, raster.LARGEST_SIDE).triangle[0]
+    assert np.flatnonzero(drawn == 0).max() in (399_999, 400_000)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.array([["a"] * 3] * 3), np.array([[{}] * 3] * 3), np.ones((3, 3)) * 1j, [[0], [1, 2]]]
+)
+def test_what_are_no_numbers_is_refused(wrong):
+    vertices, triangles = TRIANGLE
+    buffers = raster.rasterize(vertices, triangles, 8, 8)
+    for call in (
+        lambda: raster.rasterize(wrong, triangles, 8, 8),
+        lambda: raster.vertex_normals(wrong, triangles),
+        lambda: raster.interpolate(wrong, triangles, buffers),
+        lambda: raster.render_colors(vertices, triangles, wrong, 8, 8),
+    ):
+        with pytest.raises(ValueError, match="Expected"):
+            call()
+
+
+def test_strided_and_turned_inputs_give_the_same_picture():
+    vertices, triangles = TRIANGLE
+    expected = raster.rasterize(vertices, triangles, 8, 8, threads=10**12)
+    padded = np.zeros((6, 6), np.float64)
+    padded[::2, ::2] = vertices
+    found = raster.rasterize(padded[::2, ::2], np.asfortranarray(np.repeat(triangles, 2, 0))[::2].astype(">i8"), 8, 8)
+    np.testing.assert_array_equal(found.triangle, expected.triangle)
+    np.testing.assert_array_equal(found.depth, expected.depth)
+    for index in (-1, 3, 2**31, 2**32):
+        with pytest.raises(ValueError, match="triangle indices"):
+            raster.rasterize(vertices, np.array([[0, 1, index]]), 8, 8)

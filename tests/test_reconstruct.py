@@ -13,9 +13,9 @@ from PIL import Image
 
 from tddfa import load_volume
 from vrnlib import reconstruct as module
-from vrnlib.network import WEIGHTS
 from vrnlib.reconstruct import ENDINGS, Networks, SaveError, open_networks, predict_volume, reconstruct, save
 from vrnlib.surface import SurfaceError
+from vrnlib.weight_files import WEIGHTS
 
 
 class BlockVRN:
@@ -163,7 +163,8 @@ def test_a_file_of_somebody_else_is_not_replaced(found, tmp_path):
 
 
 def test_networks_know_their_weights(tmp_path):
-    from vrnlib.network import FAN, FANConfig, save_network
+    from vrnlib.network import FAN, FANConfig
+    from vrnlib.weight_files import save_network
 
     save_network(tmp_path / "f.safetensors", FAN(FANConfig(stem=8, features=8)))
     networks = open_networks(vrn=SimpleNamespace(), fan=tmp_path / "f.safetensors")

@@ -1,10 +1,13 @@
 """Pictures show the surface from the side that their name says, and the page needs no network."""
 
+import gc
 import re
+import weakref
 
 import numpy as np
 import pytest
 
+from vrnlib import show
 from vrnlib.crop import crop_face
 from vrnlib.landmarks import Landmarks
 from vrnlib.show import (
@@ -122,6 +125,33 @@ def test_k3d_page_is_self_contained(head):
     assert page.lstrip().lower().startswith("<!doctype html") or "<html" in page[:500].lower()
     assert len(page) < 10e6
     assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=[\"']https?:", page)
+
+
+def test_k3d_page_is_the_same_at_any_time_and_place_in_memory(head):
+    first = k3d_html(head)
+    kept = plot_surface(head)  # the next mesh gets another address
+    second = k3d_html(head)
+    assert kept.objects[0].id > 1
+    assert second == first
+    assert not re.search(r"\d\d:\d\d:\d\d", re.search("<title>.*?</title>", first)[0])
+
+
+def test_k3d_page_leaves_no_widget_behind(head, monkeypatch):
+    from ipywidgets.widgets import widget
+
+    plots = []
+
+    def watched(*args, **options):
+        plot = plot_surface(head, **options)
+        plots.append(weakref.ref(plot))
+        return plot
+
+    monkeypatch.setattr(show, "plot_surface", watched)
+    before = len(widget._instances)
+    k3d_html(head)
+    gc.collect()
+    assert len(widget._instances) == before
+    assert plots and plots[0]() is None
 
 
 def test_k3d_plot_is_upright_and_colours_are_rgb(head):

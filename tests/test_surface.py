@@ -9,15 +9,7 @@ import pytest
 import trimesh
 
 from vrnlib import export
-from vrnlib.surface import (
-    Surface,
-    SurfaceError,
-    color_surface,
-    extract_surface,
-    simplify,
-    solid,
-    upright,
-)
+from vrnlib.surface import Surface, SurfaceError, color_surface, extract_surface, simplify, solid, upright
 
 
 def ball(radius=30.0, middle=(90.0, 100.0, -5.0)) -> np.ndarray:

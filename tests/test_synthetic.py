@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vrnlib import backgrounds
-from vrnlib.synthetic import FaceRenderer, FaceStream, contact_sheet, random_angles, render_pair
+from vrnlib.synthetic import backgrounds
+from vrnlib.synthetic.appearance import BEARD_STYLES, HAIR_STYLE_ODDS, random_appearance
+from vrnlib.synthetic.camera import random_angles
+from vrnlib.synthetic.faces import FaceRenderer, FaceStream, contact_sheet, render_pair
+from vrnlib.synthetic.hair import HAIR_STYLES
+from vrnlib.synthetic.lighting import MATERIALS, VertexFinish
+from vrnlib.synthetic.meshes import Material
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def test_same_bytes_twice_in_any_order_and_in_another_process(renderer, samples)
     again = [digest(render_pair(11, k, model=renderer)) for k in (3, 1)]
     assert again == [digest(samples[3]), digest(samples[1])]
     code = (
-        "import hashlib, numpy as np; from vrnlib.synthetic import render_pair; s = render_pair(11, 3);"
+        "import hashlib, numpy as np; from vrnlib.synthetic.faces import render_pair; s = render_pair(11, 3);"
         "print(hashlib.sha256(b''.join(np.ascontiguousarray(a).tobytes() for a in"
         " (s.image, s.landmarks, s.parameters, s.vertices))).hexdigest())"
     )
@@ -192,3 +197,29 @@ def test_sheet_needs_a_row():
 
 def test_a_hat_whose_rim_rounds_below_the_horizon_is_drawn():
     assert render_pair(1, 519, canvas=256).image.shape == (256, 256, 3)
+
+
+def test_tables_agree_and_odds_add_up(renderer):
+    assert set(HAIR_STYLE_ODDS) == set(HAIR_STYLES)
+    np.testing.assert_allclose(np.sum(list(HAIR_STYLE_ODDS.values()), axis=0), 1)
+    assert set(MATERIALS) == set(Material)
+    assert renderer.portrait.maps.beards.shape[1] == len(BEARD_STYLES)
+
+
+def test_materials_are_looked_up_by_name():
+    finish = VertexFinish.of(np.array([Material.TOOTH, Material.SKIN]), gloss=10.0, shine=0.5)
+    np.testing.assert_allclose(finish.occlusion, [0.55, 1.0])
+    np.testing.assert_allclose(finish.gloss, [30, 14])
+    np.testing.assert_allclose(finish.shine, [0.75, 0.5])
+
+
+def test_reprs_are_one_short_line(renderer, samples):
+    for one in (samples[0], random_appearance(np.random.default_rng(0))):
+        assert "\n" not in repr(one) and len(repr(one)) < 1000
+
+
+def test_all_hair_styles_occur_and_a_cut_leaves_the_person():
+    people = [random_appearance(np.random.default_rng(k)) for k in range(300)]
+    assert {person.style for person in people} == set(HAIR_STYLES)
+    cut = people[0].with_style("buzz").without_fringe()
+    assert (cut.style, cut.fringe) == ("buzz", 0.0) and cut.skin is people[0].skin

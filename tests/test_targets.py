@@ -3,7 +3,11 @@
 import csv
 import errno
 import hashlib
+import multiprocessing
 import os
+import shutil
+import signal
+import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,14 +18,14 @@ import pytest
 from labelled_faces import render, save_image, save_mat, save_model
 from PIL import Image
 
-from tddfa import load_volume, voxelize
+from tddfa import load_volume, save_volume, voxelize
 from tddfa.crop import crop_matrix, transform_points
 from tddfa.fitters import CropFitter, FitterChoice, NoFaceError, PhotoFitter
 from tddfa.geometry import project
+from tddfa.images import read_photo
 from tddfa.morphable import MorphableModel
 from tddfa.targets import make_targets
 from vrnlib import cli
-from vrnlib.images import read_photo
 from vrnlib.metrics import iou
 
 COUNT = 3
@@ -219,6 +223,100 @@ def test_workers_write_the_same_bytes(photos, truth, tmp_path):
     assert {name: mark for name, (mark, _) in one.items()} == {name: mark for name, (mark, _) in two.items()}
 
 
+class SlowFitter(TruthFitter):
+    def __call__(self, image, path):
+        (self.folder / f"{os.getpid()}.pid").touch()
+        time.sleep(60)
+
+
+@dataclass(frozen=True)
+class SlowChoice(TruthChoice):
+    """Its fitter takes its time, and says who it is."""
+
+    def build(self):
+        return SlowFitter(self)
+
+
+def _run_slowly(photos, truth, out):
+    make(photos, out, SlowChoice(truth), workers=2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="asks Linux which processes run")
+def test_workers_end_with_their_parent(photos, tmp_path):
+    """Killed, a parent has no time to stop its workers."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    for number in range(12):  # more than one worker takes at once
+        shutil.copy(photos / "face0.png", photos / f"more{number}.png")
+    parent = multiprocessing.get_context("spawn").Process(target=_run_slowly, args=(photos, marks, tmp_path / "out"))
+    parent.start()
+    until = time.monotonic() + 60
+    while len(list(marks.glob("*.pid"))) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    workers = [int(path.stem) for path in marks.glob("*.pid")]
+    assert len(workers) == 2
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.join()
+    until = time.monotonic() + 10
+    while (alive := [pid for pid in workers if _is_alive(pid)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    assert not alive
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody asks about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("files", [["face0.png"], ["face0.npz"], ["letter.txt", "AFW/face1.png"]])
+def test_a_folder_of_others_is_left_alone(photos, truth, tmp_path, files):
+    out = tmp_path / "out"
+    for name in files:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"somebody's only copy")
+    with pytest.raises(ValueError, match="holds other files"):
+        make(photos, out, TruthChoice(truth))
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.*")} == set(files)
+    assert all((out / name).read_bytes() == b"somebody's only copy" for name in files)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",
+        b"",
+        b"a,b\n1,2\n",
+        b"picture,reason\nonly\n",
+        b"picture,reason\n" + b"x" * 200_000 + b",y\n",
+        b"a\0b",
+    ],
+)
+def test_an_odd_table_of_failures_is_told(photos, truth, tmp_path, content):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "failures.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="failures.csv of an earlier run"):
+        make(photos, out, TruthChoice(truth))
+    assert (out / "failures.csv").read_bytes() == content
+
+
+def test_odd_targets_of_the_folder_are_made_anew(photos, samples, truth, tmp_path):
+    out = tmp_path / "out"
+    make(photos, out, TruthChoice(truth))
+    volume, offset, _ = load_volume(out / "face0.npz")
+    for meta in (["a", "list"], "words", 3):
+        save_volume(out / "face0.npz", volume, offset=offset, meta=meta)
+        assert make(photos, out, TruthChoice(truth)).made == ["face0.png"]
+    np.savez(out / "face0.npz", voxels=np.zeros(3))
+    assert make(photos, out, TruthChoice(truth)).made == ["face0.png"]
+    assert np.array_equal(load_volume(out / "face0.npz")[0], samples[0].volume())
+
+
 def test_a_dead_worker_is_told(photos, truth, tmp_path):
     with pytest.raises(OSError, match="worker process died"):
         make(photos, tmp_path / "out", DeadlyChoice(truth), workers=2)
@@ -262,8 +360,10 @@ def test_pictures_of_one_name_keep_their_ending(photos, samples, truth, tmp_path
     make(photos, tmp_path / "out", TruthChoice(truth))
     assert {path.stem for path in (tmp_path / "out").glob("face0*.npz")} == {"face0_png", "face0_jpg"}
     save_image(photos / "face0_jpg.png", samples[0])
-    with pytest.raises(ValueError, match="one picture per target"):
-        make(photos, tmp_path / "out", TruthChoice(truth))
+    np.save(truth / "face0_jpg.npy", samples[0].vertices)
+    make(photos, tmp_path / "out", TruthChoice(truth))
+    names = {path.stem for path in (tmp_path / "out").glob("face0*.npz")}
+    assert names == {"face0_png", "face0_jpg", "face0_jpg_png"}
 
 
 # --- the fitters ------------------------------------------------------------------------------------------------------

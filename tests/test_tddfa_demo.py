@@ -17,8 +17,8 @@ from skimage import data
 
 from tddfa import MorphableModel
 from tddfa.geometry import compose, decompose, fit_pose, image_from_roi, official_angles, project, roi_from_box
+from tddfa.images import read_photo
 from tddfa.outputs import MESHES, OUTPUTS
-from vrnlib.images import read_photo
 
 FOLDER = Path(__file__).parents[1] / "3DDFA_V2_modified"
 BOX = np.array([[180.0, 70.0, 275.0, 180.0, 0.99]], np.float32)
@@ -101,10 +101,56 @@ def test_arrays_have_the_original_s_names_and_shapes(fixed, photo, tmp_path):
         shapes = {key: file[key].shape for key in file.files}
         lowest = file["sparse"][:, 2].min(), file["dense"][:, 2].min()
     assert shapes == {
-        "boxes": (1, 5), "roi": (1, 4), "params": (1, 62), "sparse": (1, 3, 68), "dense": (1, 3, 13_012),
+        "boxes": (1, 5),
+        "roi": (1, 4),
+        "params": (1, 62),
+        "sparse": (1, 3, 68),
+        "dense": (1, 3, 13_012),
         "pose_deg": (1, 3),
-    }  # fmt: skip
+    }
     assert lowest == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["astro.naut.png", "other.jpg", "theirs.npz", "text.npz", "folder.npz", "arrays"])
+def test_arrays_replace_no_file_of_others(fixed, photo, tmp_path, capsys, name):
+    (tmp_path / "other.jpg").write_bytes(photo.read_bytes())
+    np.savez(tmp_path / "theirs.npz", faces=np.zeros(3))
+    (tmp_path / "text.npz").write_text("notes")
+    (tmp_path / "folder.npz").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    arguments = [
+        "-f",
+        str(photo),
+        "--out",
+        str(tmp_path / "out"),
+        "--show_flag",
+        "no",
+        "--arrays",
+        str(tmp_path / name),
+    ]
+    assert fixed.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("demo: Expected") and said.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_results_replace_results_and_nothing_else(fixed, photo, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--show_flag", "no", "--arrays", str(tmp_path / "a.npz")]
+    for _ in range(2):
+        assert fixed.main(["-f", str(photo), *arguments]) == 0
+    first = tmp_path / "astro.naut_2d_sparse.jpg"
+    (tmp_path / "astro.naut_obj.obj").write_text("a letter")
+    assert fixed.main(["-f", str(photo), "-o", "obj", *arguments]) == 1
+    assert (tmp_path / "astro.naut_obj.obj").read_text() == "a letter"
+    again = tmp_path / f"{first.stem}_3d.jpg"
+    again.write_bytes(photo.read_bytes())  # a PNG under that name
+    assert fixed.main(["-f", str(first), "-o", "3d", *arguments]) == 1
+    again.unlink()
+    again.symlink_to(first)  # the result would be the photo itself
+    whole = first.read_bytes()
+    capsys.readouterr()
+    assert fixed.main(["-f", str(first), "-o", "3d", *arguments]) == 1
+    assert "which was read" in capsys.readouterr().err and first.read_bytes() == whole
 
 
 def test_no_face_is_a_sentence_and_no_file(demo, monkeypatch, photo, tmp_path, capsys):

@@ -464,3 +464,11 @@ def test_open_models_follow_the_astronaut(clip):
     for frame in frames:  # the face is about 95 pixels wide and moves by 4 to the left
         middle = frame.landmarks[:, :2].mean(axis=0)
         assert np.linalg.norm(middle - (126 - 4 * frame.index, 122)) < 30, (frame.index, middle)
+
+
+def test_the_writer_replaces_no_file_of_another_kind(tmp_path):
+    (tmp_path / "out.mp4").write_bytes(b"a diary, not a video")
+    with pytest.raises(VideoError, match="an mp4 file only"), VideoWriter(tmp_path / "out.mp4", rate=25) as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    assert (tmp_path / "out.mp4").read_bytes() == b"a diary, not a video"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]

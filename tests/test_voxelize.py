@@ -340,7 +340,7 @@ def test_open_meshes_are_refused_with_the_number_of_open_edges(model):
     with pytest.raises(ValueError, match="got 3 edges"):
         voxelize(vertices, turned)
     assert len(open_edges(triangles)) == 0
-    with pytest.raises(ValueError, match="expected a closed mesh of one orientation"):
+    with pytest.raises(ValueError, match="Expected a closed mesh of one orientation"):
         voxelize(model.mean, model.tri)
 
 
@@ -364,3 +364,24 @@ def test_wrong_input_is_refused_with_a_sentence():
         voxelize(vertices, triangles, step=5)
     with pytest.raises(ValueError, match="finite depth offset"):
         voxelize(vertices, triangles, offset=float("inf"))
+
+
+def test_depth_offset_refuses_what_it_cannot_read():
+    """It read beyond the vertices for an index without one, and before the triangles without any."""
+    vertices, triangles = np.zeros((3, 3)), np.array([[0, 1, 2]])
+    for wrong in (triangles + 1, triangles - 1, triangles + 2**32, triangles[:0], triangles[:, :2], triangles + 0.5):
+        with pytest.raises(ValueError, match="Expected"):
+            depth_offset(vertices, wrong)
+    for wrong in (vertices[:, :2], vertices[:0], vertices * np.nan, vertices + np.inf, np.array([["a"] * 3] * 3)):
+        with pytest.raises(ValueError, match="Expected"):
+            depth_offset(wrong, triangles)
+    with pytest.raises(ValueError, match="one slice"):
+        depth_offset(vertices, triangles, depth=0)
+    assert depth_offset(vertices, triangles, depth=200) == 99.5  # the mesh may be open
+
+
+@pytest.mark.parametrize("sizes", [{"size": 50_000, "depth": 1}, {"size": 1, "depth": 2**30}])
+def test_volumes_beyond_32_bits_are_refused(sizes):
+    vertices = np.array([[4, 4, 0], [12, 4, 0], [4, 12, 0], [4, 4, 4]])
+    with pytest.raises(ValueError, match="32 bits"):
+        voxelize(vertices, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]), **sizes)

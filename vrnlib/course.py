@@ -13,6 +13,8 @@ plan with (``workbook: {minutes_cpu, minutes_t4, memory_gb, download_mb}``). In 
 - ``lecture=true``: left out of the student's copy (hints, solutions).
 - ``tags=["view-3d"]``: shows a widget; its output is stored without the widget and not compared by nbval.
 - ``tags=["live"]``: its output changes while it runs; nbval does not compare it.
+- ``tags=["measured"]``: its numbers hang on the processor; the cell asserts them with a tolerance, nbval does not
+  compare them.
 
 Notebooks are deterministic: cell ids come from the source, nothing in the metadata depends on a machine.
 """
@@ -135,7 +137,7 @@ def _lecture_cell(cell: NotebookNode, identity: str, marks: dict[str, str], wher
     else:
         if "setup" in tags:
             source = f"{SETUP}\n\n{source}".rstrip()
-        if {"view-3d", "live"} & set(tags):
+        if {"view-3d", "live", "measured"} & set(tags):
             metadata["tags"] = [*tags, "nbval-ignore-output"]
         exercise, check = cell.metadata.get("exercise"), cell.metadata.get("check")
         if exercise or check:

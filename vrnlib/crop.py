@@ -23,9 +23,17 @@ from tddfa.crop import (
 )
 
 __all__ = [
-    "CROP_SIZE", "FACE_SIZE", "Crop", "crop_face", "crop_matrix", "describe_crop", "invert_matrix", "similarity_scale",
-    "transform_points", "warp_similarity",
-]  # fmt: skip
+    "CROP_SIZE",
+    "FACE_SIZE",
+    "Crop",
+    "crop_face",
+    "crop_matrix",
+    "describe_crop",
+    "invert_matrix",
+    "similarity_scale",
+    "transform_points",
+    "warp_similarity",
+]
 
 LARGEST_FACE = 20
 """Landmarks whose box is more than so many times larger than their photo are none of its."""

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from tddfa.files import write_bytes
 from vrnlib.surface import Surface, upright
@@ -21,7 +22,11 @@ FORMATS = (".ply", ".obj", ".glb")
 
 
 def save_surface(path: str | PathLike[str], surface: Surface) -> None:
-    """Write a surface as .ply, .obj or .glb, by the path's ending. Raises ValueError for another ending."""
+    """Writes a surface as .ply, .obj or .glb, by the path's ending.
+
+    Raises:
+        ValueError: another ending.
+    """
     path = Path(path)
     writers = {".ply": ply_bytes, ".obj": obj_bytes, ".glb": glb_bytes}
     writer = writers.get(path.suffix.lower())
@@ -31,7 +36,7 @@ def save_surface(path: str | PathLike[str], surface: Surface) -> None:
 
 
 def ply_bytes(surface: Surface) -> bytes:
-    """Binary PLY in crop pixels, contract axes, with vertex normals and colours."""
+    """Binary PLY in crop pixels, contract axes, with the colours of the vertices."""
     return _as_trimesh(surface).export(file_type="ply", vertex_normal=False)
 
 
@@ -88,8 +93,12 @@ def glb_bytes(surface: Surface) -> bytes:
     return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks
 
 
-def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
-    """uint8 sRGB → float 0 … 1 linear light (IEC 61966-2-1)."""
+def srgb_to_linear(colors: ArrayLike) -> NDArray[np.float64]:
+    """Numbers 0 … 255 of sRGB → 0 … 1 of linear light (IEC 61966-2-1).
+
+    >>> srgb_to_linear([0, 128, 255]).round(3).tolist()
+    [0.0, 0.216, 1.0]
+    """
     value = np.asarray(colors, dtype=np.float64) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 

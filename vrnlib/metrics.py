@@ -1,19 +1,27 @@
-"""How good is a reconstruction? Intersection over union, normalised mean error, and distances to a surface."""
+"""How good is a result? Intersection over union, normalised mean errors, and distances to a surface."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-#: iBUG numbers (from 0) of the outer corners of the eyes.
 OUTER_EYE_CORNERS = (36, 45)
+"""iBUG numbers (from 0) of the outer corners of the eyes."""
 
 
-def iou(volume_a: np.ndarray, volume_b: np.ndarray, *, level: float = 0.5) -> float:
-    """Intersection over union of two solids of the same shape; floats count as inside above `level`.
+def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> float:
+    """Intersection over union of two solids; two empty ones are equal: 1.
 
-    Two empty volumes are equal: 1. Raises ValueError when the shapes differ: volumes that met with swapped axes
-    must not get a number.
+    Args:
+        volume_a, volume_b: (D, H, W), indexed [z, y, x]; bool, or floats that count as inside above the level.
+        level: the probability on the surface.
+
+    Raises:
+        ValueError: the shapes differ; volumes that met with swapped axes must not get a number.
+
+    >>> iou([[[1, 1, 0]]], [[[0, 1, 1]]])
+    0.3333333333333333
     """
     a, b = _inside(volume_a, level), _inside(volume_b, level)
     if a.shape != b.shape:
@@ -21,13 +29,40 @@ def iou(volume_a: np.ndarray, volume_b: np.ndarray, *, level: float = 0.5) -> fl
             f"Expected two volumes of the same shape, got {a.shape} and {b.shape}; both must be indexed [z, y, x]."
         )
     union = np.count_nonzero(a | b)
-    return 1.0 if union == 0 else np.count_nonzero(a & b) / union
+    return 1.0 if union == 0 else float(np.count_nonzero(a & b) / union)
 
 
-def interocular_distance(landmarks: np.ndarray) -> float:
-    """Distance of the outer eye corners of (68, 2|3) landmarks, in their own units.
+def landmark_error_percent(points: ArrayLike, truth: ArrayLike) -> float:
+    """How far landmarks lie from the true ones, as in 3DDFA's papers: mean distance / sqrt(w h), in per cent.
+
+    `vrnlib.training.batches.landmark_error_percents` is the same for tensors.
+
+    Args:
+        points: (68, 2) pixels of a picture.
+        truth: (68, 2) in the same pixels; their bounding box is w x h.
+
+    Raises:
+        ValueError: other shapes, or true points without a box.
+    """
+    points, truth = np.asarray(points, np.float64), np.asarray(truth, np.float64)
+    if points.shape != (68, 2) or truth.shape != (68, 2):
+        raise ValueError(f"Expected points and truth as (68, 2), got {points.shape} and {truth.shape}.")
+    area = float(np.prod(np.ptp(truth, axis=0)))
+    if not area > 0:
+        raise ValueError("Expected true points that span a box, got one without area; check the data set.")
+    return 100 * float(np.linalg.norm(points - truth, axis=1).mean() / np.sqrt(area))
+
+
+def interocular_distance(landmarks: ArrayLike) -> float:
+    """Distance of the outer eye corners, in the landmarks' own units.
 
     With 3D landmarks it does not shrink when the face turns; the paper's NME uses this one.
+
+    Args:
+        landmarks: (68, 2) or (68, 3), iBUG order.
+
+    Raises:
+        ValueError: another shape.
     """
     landmarks = np.asarray(landmarks, dtype=np.float64)
     if landmarks.ndim != 2 or landmarks.shape[0] != 68 or landmarks.shape[1] not in (2, 3):
@@ -36,11 +71,18 @@ def interocular_distance(landmarks: np.ndarray) -> float:
     return float(np.linalg.norm(landmarks[right] - landmarks[left]))
 
 
-def nme(points: np.ndarray, truth: np.ndarray, interocular: float) -> float:
+def nme(points: ArrayLike, truth: ArrayLike, interocular: float) -> float:
     """Normalised mean error: mean distance of corresponding points / interocular distance (paper, equation 2).
 
-    points, truth: (N, 2) or (N, 3) in the same order and units. Raises ValueError when they do not match or when
-    `interocular` is not positive.
+    Args:
+        points, truth: (N, 2) or (N, 3) in the same order and units.
+        interocular: see `interocular_distance`, in these units.
+
+    Raises:
+        ValueError: the points do not match, or the distance is not positive.
+
+    >>> nme([[3, 4, 0], [3, 4, 9]], [[0, 0, 0], [0, 0, 9]], interocular=50)
+    0.1
     """
     points, truth = np.asarray(points, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if points.shape != truth.shape or points.ndim != 2 or len(points) == 0:
@@ -51,12 +93,20 @@ def nme(points: np.ndarray, truth: np.ndarray, interocular: float) -> float:
 
 
 def surface_distance(
-    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, *, neighbours: int = 16
-) -> np.ndarray:
-    """Distance from each point to a triangle mesh, (N,) float64, in the mesh's units.
+    points: ArrayLike, vertices: ArrayLike, faces: ArrayLike, *, neighbours: int = 16
+) -> NDArray[np.float64]:
+    """Distance from each point to a triangle mesh.
 
-    points: (N, 3). vertices: (V, 3). faces: (F, 3). Per point the `neighbours` triangles with the nearest middles
-    are measured exactly; for meshes with even triangles (marching cubes) that finds the nearest one.
+    Args:
+        points: (N, 3). vertices: (V, 3) in the same units. faces: (F, 3) rows of vertices.
+        neighbours: how many triangles, those with the nearest middles, are measured exactly per point; for meshes
+            with even triangles (marching cubes) that finds the nearest one.
+
+    Returns:
+        (N,) in the mesh's units.
+
+    Raises:
+        ValueError: another shape of the points, or no faces.
     """
     points = np.asarray(points, dtype=np.float64)
     corners = np.asarray(vertices, dtype=np.float64)[np.asarray(faces)]
@@ -71,12 +121,12 @@ def surface_distance(
     return best
 
 
-def _inside(volume: np.ndarray, level: float) -> np.ndarray:
+def _inside(volume: ArrayLike, level: float) -> NDArray:
     volume = np.asarray(volume)
     return volume if volume.dtype == bool else volume > level
 
 
-def _triangle_distance(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def _triangle_distance(points: NDArray, corners: NDArray) -> NDArray:
     """Distance of point i to triangle i. Inside the triangle's prism: to its plane; else to the nearest edge."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a
@@ -93,12 +143,14 @@ def _triangle_distance(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.minimum(plane, edges)
 
 
-def _segment_distance(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _segment_distance(points: NDArray, start: NDArray, end: NDArray) -> NDArray:
+    """Distance of point i to segment i."""
     along = end - start
     length = np.maximum(_dot(along, along), 1e-30)
     t = np.clip(_dot(points - start, along) / length, 0, 1)
     return np.linalg.norm(points - start - t[:, None] * along, axis=1)
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _dot(a: NDArray, b: NDArray) -> NDArray:
+    """Product of row i with row i."""
     return np.einsum("ij,ij->i", a, b)

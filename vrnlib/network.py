@@ -1,221 +1,277 @@
-"""The networks: Residual, Hourglass, VRN and FAN, top to bottom as in the papers' figures.
+"""The networks, as in the papers' figures: VRN, VRN guided by landmarks, VRN multitask, and FAN.
 
 Sources: A. Jackson et al., "Large Pose 3D Face Reconstruction from a Single Image via Direct Volumetric CNN
-Regression", ICCV 2017 (VRN unguided, section 3 and figure 2); A. Newell et al., "Stacked Hourglass Networks",
-ECCV 2016; A. Bulat and G. Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment problem?",
-ICCV 2017 (FAN).
+Regression", ICCV 2017 (VRN, section 3.2; Multitask, 3.3; Guided, 3.4; figure 3); A. Bulat and G. Tzimiropoulos, "How
+far are we from solving the 2D & 3D Face Alignment problem?", ICCV 2017 (FAN). Their common parts are in
+`vrnlib.hourglass`.
 
 All networks take RGB in [0, 1], shape (B, 3, H, W).
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tddfa.checkpoints import fill, read_checkpoint
-from tddfa.files import replacing
+from tddfa.describe import short_repr
+from vrnlib.hourglass import Trunk, TrunkConfig, check_input, convolution_1x1, hourglass_stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class VRNConfig:
-    """The shape of a VRN.
+class VRNConfig(TrunkConfig):
+    """The shape of a VRN; the defaults are those of the open weights.
 
-    stem: channels after the first 7×7 convolution.
-    features: channels of the hourglasses' feature map, a quarter of the crop's size.
-    hourglasses: how many hourglasses follow each other.
-    depth: how many times an hourglass halves its feature map.
-    residuals: Residual modules per step of an hourglass.
-    nesting: where the inner hourglass sits. "pooled": on the pooled branch, as in the hourglass paper's figure.
-        "skip": on the full-resolution branch, as in the network that VRN's authors released; the same
-        parameters, 2.6 times the work.
-    slices: depth of the volume, in slices.
-    resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
-        a third of the work, for a volume whose columns are known every 6 pixels instead of every 4. Between columns
-        that far apart the volume is interpolated bicubically: the paper's bilinear way cuts convex shapes off.
+    Attributes:
+        slices: depth of the volume, in slices.
+        resize: side to which a crop is brought before the first convolution; None leaves it. 128 instead of 192 is
+            a third of the work, for a volume whose columns are known every 6 pixels instead of every 4. Between
+            columns that far apart the volume is interpolated bicubically: the paper's bilinear way cuts convex
+            shapes off.
+
+    >>> VRNConfig.open().resize, VRNConfig.reference().resize, VRNConfig.reference().stride
+    (128, None, 64)
     """
 
-    stem: int = 24
-    features: int = 80
-    hourglasses: int = 2
-    depth: int = 4
-    residuals: int = 1
-    nesting: str = "pooled"
     slices: int = 200
-    resize: int | None = None
+    resize: int | None = 128
+
+    @classmethod
+    def open(cls) -> VRNConfig:
+        """The VRN of this repository's weights, "vrn_open": 810,928 parameters."""
+        return cls()
 
     @classmethod
     def reference(cls) -> VRNConfig:
         """The released VRN unguided: 19,184,968 parameters."""
-        return cls(stem=64, features=256, residuals=3, nesting="skip")
-
-    @property
-    def stride(self) -> int:
-        """The crop's side must be a multiple of this: two halvings in the stem, ``depth`` in an hourglass."""
-        return 4 * 2**self.depth
+        return cls(stem=64, features=256, residuals=3, nesting="skip", resize=None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FANConfig:
-    """The shape of a face-alignment network; fields as in `VRNConfig`.
+class FANConfig(TrunkConfig):
+    """The shape of a face-alignment network; the defaults are those of the open weights.
 
-    points: how many landmarks; each has a heat map and a depth map at a quarter of the input's size.
-    size: side of the square input that the weights were trained for, in pixels.
+    Attributes:
+        points: how many landmarks; each has a heat map and a depth map at a quarter of the input's size.
+        size: side of the square input that the weights were trained for, in pixels.
     """
 
-    stem: int = 24
     features: int = 64
     hourglasses: int = 1
-    depth: int = 4
-    residuals: int = 1
-    nesting: str = "pooled"
     points: int = 68
     size: int = 128
 
-    stride = VRNConfig.stride
+    @classmethod
+    def open(cls) -> FANConfig:
+        """The FAN of this repository's weights, "fan_open": 293,544 parameters."""
+        return cls()
 
 
-class Residual(nn.Module):
-    """Pre-activation bottleneck: BN-ReLU-1×1, BN-ReLU-3×3, BN-ReLU-1×1, plus the input.
-
-    (B, inputs, H, W) → (B, outputs, H, W). Where the channels change, a 1×1 convolution is on the skip.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        middle = outputs // 2
-        self.branch = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, middle, 1),
-            nn.BatchNorm2d(middle), nn.ReLU(), nn.Conv2d(middle, middle, 3, padding=1),
-            nn.BatchNorm2d(middle), nn.ReLU(), nn.Conv2d(middle, outputs, 1),
-        )  # fmt: skip
-        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.branch(x) + self.skip(x)
+def volume_head(config: VRNConfig) -> nn.Sequential:
+    """1×1 convolution, BN, ReLU, 1×1 convolution to one channel per slice (paper, figure 3)."""
+    return nn.Sequential(
+        convolution_1x1(config.features, config.features), nn.Conv2d(config.features, config.slices, 1)
+    )
 
 
-def residuals(count: int, features: int) -> nn.Sequential:
-    return nn.Sequential(*[Residual(features, features) for _ in range(count)])
+def reduced(image: Tensor, config: VRNConfig) -> Tensor:
+    """The image (B, 3, H, W) at the side that the configuration's ``resize`` asks for."""
+    if config.resize is None:
+        return image
+    side = (config.resize, config.resize)
+    return F.interpolate(image, size=side, mode="bilinear", align_corners=False, antialias=True)
 
 
-class Hourglass(nn.Module):
-    """One level of an hourglass with the smaller hourglass inside it; (B, C, H, W) → (B, C, H, W).
-
-    skip: residuals at full resolution. low: max-pool, residuals before and after, nearest-neighbour ×2.
-    Their sum goes through one more Residual. ``nesting`` says on which of both branches the inner level is.
-    """
-
-    def __init__(self, depth: int, features: int, count: int, nesting: str) -> None:
-        super().__init__()
-        if nesting not in ("pooled", "skip"):
-            raise ValueError(f'nesting must be "pooled" or "skip", got {nesting!r}')
-        self.nesting = nesting
-        self.skip = residuals(count, features)
-        self.inner = Hourglass(depth - 1, features, count, nesting) if depth > 1 else None
-        self.before = residuals(count, features)
-        self.deepest = residuals(count, features) if depth == 1 else nn.Identity()
-        self.after = residuals(count, features)
-        self.output = Residual(features, features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        skip = self.skip(x)
-        low = self.deepest(self.before(F.max_pool2d(x, 2)))
-        if self.inner is not None:
-            if self.nesting == "skip":
-                skip = self.inner(skip)
-            else:
-                low = self.inner(low)
-        low = self.after(low)
-        return self.output(skip + F.interpolate(low, scale_factor=2, mode="nearest"))
-
-
-def convolution_1x1(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU())
-
-
-class Trunk(nn.Module):
-    """The part that VRN and FAN share: stem and stacked hourglasses; (B, 3, H, W) → (B, features, H/4, W/4)."""
-
-    def __init__(self, config: VRNConfig | FANConfig) -> None:
-        super().__init__()
-        half, full = config.features // 2, config.features
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, config.stem, 7, stride=2, padding=3), nn.BatchNorm2d(config.stem), nn.ReLU(),
-            Residual(config.stem, half), nn.MaxPool2d(2), Residual(half, half), Residual(half, full),
-        )  # fmt: skip
-        self.hourglasses = nn.ModuleList()
-        for _ in range(config.hourglasses):
-            stage = [Hourglass(config.depth, full, config.residuals, config.nesting)]
-            stage += [convolution_1x1(full, full), convolution_1x1(full, full)]
-            self.hourglasses.append(nn.Sequential(*stage))
-
-    def forward(self, image: Tensor) -> Tensor:
-        x = self.stem(image)
-        for stage in self.hourglasses:
-            x = x + stage(x)
-        return x
-
-
-def check_input(image: Tensor, stride: int) -> None:
-    if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % stride or image.shape[3] % stride:
-        raise ValueError(
-            f"expected images of shape (B, 3, H, W) with H and W multiples of {stride}, got {tuple(image.shape)}; "
-            "crop them first (vrnlib.crop.crop_face)"
-        )
+def at_every_voxel(lattice: Tensor, size: list[int], config: VRNConfig) -> Tensor:
+    """Logits of the lattice (B, slices, h, w) for every pixel of a crop: (B, slices, *size)."""
+    between = "bilinear" if config.resize is None else "bicubic"
+    return F.interpolate(lattice, size=size, mode=between, align_corners=False)
 
 
 class VRN(nn.Module):
-    """Volumetric regression network (unguided): a face crop in, occupancy of a volume out."""
+    """Volumetric regression network (unguided): a face crop in, occupancy of a volume out.
+
+    Args:
+        config: default `VRNConfig.open`.
+    """
 
     def __init__(self, config: VRNConfig | None = None) -> None:
         super().__init__()
-        self.config = config or VRNConfig()
+        self.config = config or VRNConfig.open()
         self.trunk = Trunk(self.config)
-        features = self.config.features
-        self.head = nn.Sequential(convolution_1x1(features, features), nn.Conv2d(features, self.config.slices, 1))
+        self.head = volume_head(self.config)
 
     def lattice_logits(self, image: Tensor) -> Tensor:
-        """Logits on the feature map's own lattice, before upsampling; (B, 3, H, W) → (B, slices, H/4, W/4).
+        """Logits on the feature map's own lattice, before upsampling.
 
-        Cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5), where ``voxelize(..., step=4)`` samples.
-        The image is taken as it is; `forward` is what resizes it.
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], taken as it is; `forward` is what resizes it.
+
+        Returns:
+            (B, slices, H/4, W/4). Cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5), where
+            ``voxelize(..., step=4)`` samples.
+
+        Raises:
+            ValueError: H or W is no multiple of the network's stride.
         """
         check_input(image, self.config.stride)
         return self.head(self.trunk(image))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of every voxel, [z, y, x], z towards the camera; (B, 3, 192, 192) → (B, 200, 192, 192).
+        """Logits of every voxel. The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
 
-        The loss takes logits (stable); ``torch.sigmoid`` makes them probabilities.
-        Raises ValueError when H or W is no multiple of the network's stride.
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], for the weights of this package a crop of 192 × 192.
+
+        Returns:
+            (B, slices, H, W), indexed [z, y, x], z towards the camera.
+
+        Raises:
+            ValueError: H or W is no multiple of the network's stride, where nothing is resized.
         """
-        size, between = image.shape[2:], "bilinear"
-        if self.config.resize is not None:
-            side, between = (self.config.resize, self.config.resize), "bicubic"
-            image = F.interpolate(image, size=side, mode="bilinear", align_corners=False, antialias=True)
-        return F.interpolate(self.lattice_logits(image), size=size, mode=between, align_corners=False)
+        lattice = self.lattice_logits(reduced(image, self.config))
+        return at_every_voxel(lattice, list(image.shape[2:]), self.config)
 
 
-@dataclass(frozen=True)
+def landmark_channels(landmarks: Tensor, size: tuple[int, int], *, sigma: float = 1.0) -> Tensor:
+    """A picture per landmark with a Gaussian of height 1 at its place (paper, section 3.4).
+
+    Args:
+        landmarks: (B, P, 2 or 3) x, y in pixels of the picture; the third number is not looked at.
+        size: height and width of the picture.
+        sigma: of the Gaussian, pixels.
+
+    Returns:
+        (B, P, height, width) in [0, 1].
+
+    >>> landmark_channels(torch.tensor([[[3.0, 1.0]]]), (4, 6))[0, 0, 1].round(decimals=2).tolist()
+    [0.009999999776482582, 0.14000000059604645, 0.6100000143051147, 1.0, 0.6100000143051147, 0.14000000059604645]
+    """
+    height, width = size
+    x = torch.arange(width, device=landmarks.device) - landmarks[..., 0, None]
+    y = torch.arange(height, device=landmarks.device) - landmarks[..., 1, None]
+    return torch.exp(-(x[..., None, :] ** 2 + y[..., :, None] ** 2) / (2 * sigma**2))
+
+
+class VRNGuided(nn.Module):
+    """VRN guided by landmarks: RGB and 68 Gaussian channels in, occupancy of a volume out.
+
+    Args:
+        config: default `VRNConfig.open`.
+    """
+
+    POINTS = 68
+
+    def __init__(self, config: VRNConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VRNConfig.open()
+        self.trunk = Trunk(self.config, inputs=3 + self.POINTS)
+        self.head = volume_head(self.config)
+
+    def lattice_logits(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """As `VRN.lattice_logits`; landmarks: (B, 68, 2 or 3) pixels of this image."""
+        check_input(image, self.config.stride)
+        if landmarks.ndim != 3 or landmarks.shape[:2] != (len(image), self.POINTS) or landmarks.shape[2] not in (2, 3):
+            raise ValueError(
+                f"expected landmarks of shape ({len(image)}, 68, 2 or 3), got {tuple(landmarks.shape)}; "
+                "find them first (vrnlib.detect)"
+            )
+        channels = landmark_channels(landmarks, (image.shape[2], image.shape[3]))
+        return self.head(self.trunk(torch.cat([image, channels.to(image.dtype)], dim=1)))
+
+    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Logits of every voxel.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1].
+            landmarks: (B, 68, 2 or 3) pixels of the image, iBUG order.
+
+        Returns:
+            (B, slices, H, W), as `VRN.forward`.
+
+        Raises:
+            ValueError: a wrong shape.
+        """
+        small = reduced(image, self.config)
+        shrink = torch.tensor([small.shape[3] / image.shape[3], small.shape[2] / image.shape[2]], device=image.device)
+        points = (landmarks[..., :2] + 0.5) * shrink - 0.5  # pixel centres lie at integers in both pictures
+        return at_every_voxel(self.lattice_logits(small, points), list(image.shape[2:]), self.config)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # tensors have no plain ==
+class VolumeAndMaps:
+    """What a `VRNMultitask` says.
+
+    Attributes:
+        volume: (B, slices, H, W) logits of the voxels, as `VRN.forward`.
+        heatmaps: (B, 68, H/4, W/4) logits of the landmarks' Gaussians, on the lattice of `VRN.lattice_logits`.
+    """
+
+    volume: Tensor
+    heatmaps: Tensor
+
+    __repr__ = short_repr
+
+
+class VRNMultitask(nn.Module):
+    """VRN that also finds the landmarks: one shared hourglass, then one for the 68 heat maps and one for the volume.
+
+    Both answers are trained by the sigmoid cross-entropy with equal weights (paper, section 3.3). ``hourglasses`` of
+    the configuration is not looked at: there are three.
+
+    Args:
+        config: default `VRNConfig.open`.
+    """
+
+    POINTS = 68
+
+    def __init__(self, config: VRNConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VRNConfig.open()
+        features = self.config.features
+        self.trunk = Trunk(replace(self.config, hourglasses=1))
+        self.landmark_hourglass = hourglass_stage(self.config)
+        self.landmark_head = nn.Sequential(convolution_1x1(features, features), nn.Conv2d(features, self.POINTS, 1))
+        self.volume_hourglass = hourglass_stage(self.config)
+        self.head = volume_head(self.config)
+
+    def lattice_logits(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of volume (B, slices, H/4, W/4) and heat maps (B, 68, H/4, W/4), see `VRN.lattice_logits`."""
+        check_input(image, self.config.stride)
+        shared = self.trunk(image)
+        heatmaps = self.landmark_head(shared + self.landmark_hourglass(shared))
+        return self.head(shared + self.volume_hourglass(shared)), heatmaps
+
+    def forward(self, image: Tensor) -> VolumeAndMaps:
+        """Logits of every voxel and of the landmarks' maps; image as in `VRN.forward`.
+
+        Raises:
+            ValueError: H or W is no multiple of the network's stride, where nothing is resized.
+        """
+        lattice, heatmaps = self.lattice_logits(reduced(image, self.config))
+        volume = at_every_voxel(lattice, list(image.shape[2:]), self.config)
+        return VolumeAndMaps(volume=volume, heatmaps=heatmaps)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # tensors have no plain ==
 class LandmarkMaps:
     """What a FAN says about an image: B faces, P points, maps of h × w cells.
 
-    points: (B, P, 3) input pixels, z towards the camera with 0 at the face's mean depth.
-    heatmaps: (B, P, h, w) probabilities, each map sums to 1.
-    logits: (B, P, h, w) before the softmax.
+    Attributes:
+        points: (B, P, 3) input pixels, z towards the camera with 0 at the face's mean depth.
+        heatmaps: (B, P, h, w) probabilities, each map sums to 1.
+        logits: (B, P, h, w) before the softmax.
     """
 
     points: Tensor
     heatmaps: Tensor
     logits: Tensor
+
+    __repr__ = short_repr
 
     @property
     def scores(self) -> Tensor:
@@ -227,11 +283,14 @@ class FAN(nn.Module):
     """Face-alignment network: a face in, one heat map and one depth map per landmark out.
 
     Points are decoded by the heat map's expectation (soft-argmax), so they are sub-pixel and differentiable.
+
+    Args:
+        config: default `FANConfig.open`.
     """
 
     def __init__(self, config: FANConfig | None = None) -> None:
         super().__init__()
-        self.config = config or FANConfig()
+        self.config = config or FANConfig.open()
         self.trunk = Trunk(self.config)
         features = self.config.features
         self.head = nn.Sequential(
@@ -239,7 +298,11 @@ class FAN(nn.Module):
         )
 
     def forward(self, image: Tensor) -> LandmarkMaps:
-        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps`, points in pixels of this input."""
+        """(B, 3, H, W) RGB in [0, 1] → `LandmarkMaps`, points in pixels of this input.
+
+        Raises:
+            ValueError: H or W is no multiple of the network's stride.
+        """
         check_input(image, self.config.stride)
         logits, depth = self.head(self.trunk(image)).chunk(2, dim=1)
         _, _, rows, columns = logits.shape
@@ -247,81 +310,63 @@ class FAN(nn.Module):
         x = (heatmaps.sum(2) * (torch.arange(columns, device=image.device) * 4 + 1.5)).sum(2)
         y = (heatmaps.sum(3) * (torch.arange(rows, device=image.device) * 4 + 1.5)).sum(2)
         z = (heatmaps * depth).flatten(2).sum(2) * columns
-        return LandmarkMaps(torch.stack([x, y, z], dim=2), heatmaps, logits)
+        return LandmarkMaps(points=torch.stack([x, y, z], dim=2), heatmaps=heatmaps, logits=logits)
 
 
 def count_parameters(network: nn.Module) -> int:
+    """How many numbers a network learns; running means and variances do not count.
+
+    >>> count_parameters(nn.Conv2d(3, 64, 7))
+    9472
+    """
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-WEIGHTS = Path(__file__).parent / "weights"
+def load_reference_state_dict(network: VRN, state: Mapping[str, Tensor]) -> VRN:
+    """Fill the released network's twin from a state dict of the original's form.
 
+    The original is one long ``nn.Sequential`` whose 1,917 keys are paths of numbers ("9.1.2.0.0.3.running_var"). Read
+    in the order of these numbers they are, one by one, the tensors of ``VRN(VRNConfig.reference())``.
 
-def half_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict with floating-point tensors as float16; one with numbers beyond its range keeps its own type.
+    Args:
+        network: a `VRN` of `VRNConfig.reference`; filled in place and set to evaluation mode, as released.
+        state: tensors by key, in any order; the prefix "module." is taken off.
 
-    Raises ValueError when a number is not finite at all.
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: keys of another form, another number of tensors, another kind or shape at some place, or numbers
+            that are not finite; nothing is filled then.
     """
+    tensors = {key.removeprefix("module."): value for key, value in state.items()}
+    strange = [key for key in tensors if not re.fullmatch(r"(\d+\.)+[a-z_]+", key)]
+    if strange:
+        raise ValueError(
+            f"expected keys like 9.1.2.weight, as in the released VRN's state dict, got {strange[0]!r}; "
+            "convert the released weights to a PyTorch state dict first"
+        )
+    wanted = network.state_dict()
+    kinds = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
-    def smaller(name: str, value: Tensor) -> Tensor:
-        if not value.is_floating_point():
-            return value
-        if not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not finite; go on from an earlier checkpoint with a lower rate")
-        half = value.half()
-        return half if torch.isfinite(half).all() else value
+    def place(key: str) -> tuple[list[int], int]:
+        *numbers, kind = key.split(".")
+        return [int(number) for number in numbers], kinds.index(kind) if kind in kinds else len(kinds)
 
-    return {name: smaller(name, value).contiguous() for name, value in network.state_dict().items()}
-
-
-def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict) -> None:
-    """One safetensors file with the header as JSON under ``key``. The file appears whole or not at all."""
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={key: json.dumps(header, sort_keys=True)})
-        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
-
-
-def save_network(path: str | Path, network: VRN | FAN, *, notes: dict | None = None) -> None:
-    """Write a network's weights, its configuration and free notes into one safetensors file.
-
-    Floating-point tensors are stored as `half_tensors` gives them. The file appears whole or not at all.
-    """
-    header = {"class": type(network).__name__, "config": asdict(network.config), "notes": notes or {}}
-    save_tensors(path, half_tensors(network), "vrn", header)
-
-
-def weights_path(name: str | Path) -> Path:
-    """Where weights lie: "vrn_open" and "fan_open" name the package's own, anything else is a file's path."""
-    packaged = WEIGHTS / f"{name}.safetensors"
-    path = packaged if packaged.exists() else Path(name)
-    if not path.is_file():
-        known = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
-        raise FileNotFoundError(f"no weights at {path}; give a .safetensors file or one of {known}")
-    return path
-
-
-def read_header(name: str | Path) -> dict:
-    """The header that `save_network` wrote: class, config and notes."""
-    path = weights_path(name)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("vrn")
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is no whole safetensors file ({error}); fetch or train it again") from error
-    if header is None:
-        raise ValueError(f"{path} has no VRN header; it was not written by vrnlib.network.save_network")
-    return json.loads(header)
-
-
-def load_network(name: str | Path) -> VRN | FAN:
-    """Build the network that a weights file describes and fill it; returned in evaluation mode, float32.
-
-    name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors file.
-    Raises FileNotFoundError when there is no such file, ValueError when it is damaged, of another kind or not finite.
-    """
-    header, path = read_header(name), weights_path(name)
-    kinds = {"VRN": (VRN, VRNConfig), "FAN": (FAN, FANConfig)}
-    if header["class"] not in kinds:
-        raise ValueError(f"{path} holds a {header['class']!r}; this version knows {sorted(kinds)}")
-    network_class, config_class = kinds[header["class"]]
-    return fill(network_class(config_class(**header["config"])), read_checkpoint(path), path.name)
+    keys = sorted(tensors, key=place)
+    if len(keys) != len(wanted):
+        raise ValueError(
+            f"expected the {len(wanted):,} tensors of the network, got {len(keys):,}; is the file complete, and is it "
+            "VRN unguided for VRN(VRNConfig.reference())?"
+        )
+    for key, (name, own) in zip(keys, wanted.items(), strict=True):
+        value = tensors[key]
+        if key.rsplit(".", 1)[1] != name.rsplit(".", 1)[1] or value.shape != own.shape:
+            raise ValueError(
+                f"expected {name} of shape {tuple(own.shape)}, got {key} of shape {tuple(value.shape)}; "
+                "these are the weights of another network"
+            )
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"expected finite weights, got NaN or infinity in {key}; get the file again")
+    network.load_state_dict({name: tensors[key] for key, name in zip(keys, wanted, strict=True)})
+    return network.eval()

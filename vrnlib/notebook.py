@@ -14,15 +14,18 @@ import numpy as np
 
 from vrnlib.show import plot_surface, png_bytes, render_views
 from vrnlib.surface import Surface
-from vrnlib.synthetic import Sample, render_pair
+from vrnlib.synthetic.faces import Sample, render_pair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
     """The bytes of a PNG file and a sentence about it. Where a page shows no pictures, it shows the sentence."""
 
     data: bytes
     alt: str
+
+    def __repr__(self) -> str:
+        return f"Picture({len(self.data)} bytes, alt={self.alt!r})"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         return {"image/png": self.data, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
@@ -31,8 +34,12 @@ class Picture:
 def picture(content: Any, *, alt: str) -> Picture:
     """A picture to end a cell with.
 
-    content: (H, W, 3) uint8 RGB, or a matplotlib figure, which is closed so that it appears once.
-    alt: one sentence about what is to be seen. Raises ValueError when it is missing or short.
+    Args:
+        content: (H, W, 3) uint8 RGB, or a matplotlib figure, which is closed so that it appears once.
+        alt: one sentence about what is to be seen.
+
+    Raises:
+        ValueError: the sentence is missing or short.
     """
     if len(alt.strip()) <= 20:
         raise ValueError(f"Expected a sentence that describes the picture, got {alt!r}; write what is to be seen.")
@@ -49,7 +56,11 @@ def picture(content: Any, *, alt: str) -> Picture:
 
 
 def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:
-    """The first rendered face of a stream that is turned by less than `limit` degrees about every axis."""
+    """The first rendered face of a stream that is turned by less than `limit` degrees about every axis.
+
+    Raises:
+        ValueError: there is none among the first thousand.
+    """
     for index in range(1000):
         sample = render_pair(seed, index)
         if np.abs(sample.pose).max() < limit:

@@ -22,7 +22,8 @@ from tddfa.files import write_bytes
 from vrnlib.crop import CROP_SIZE, Crop, crop_face, describe_crop
 from vrnlib.export import save_surface
 from vrnlib.images import as_photo
-from vrnlib.landmarks import Landmarks, detect
+from vrnlib.landmarks import Landmarks
+from vrnlib.landmarks.detectors import detect
 from vrnlib.show import k3d_html, png_bytes, summary_picture
 from vrnlib.surface import MIDDLE_SLICE, SLICES_PER_PIXEL, Surface, color_surface, extract_surface, solid
 
@@ -38,8 +39,8 @@ class SaveError(OSError):
 class Networks:
     """The networks of a reconstruction and where they come from.
 
-    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.alignment.align`; None when
-    another detector is used. weights: {"vrn": {"name", "sha256"}, "fan": …}, for the record.
+    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.landmarks.alignment.align`;
+    None when another detector is used. weights: {"vrn": {"name", "sha256"}, "fan": …}, for the record.
     """
 
     vrn: Any
@@ -77,13 +78,13 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
-    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.looks`); a FAN is run by ONNX
-    Runtime (`vrnlib.quick_fan`).
+    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.ensemble`); a FAN is run by ONNX
+    Runtime (`vrnlib.landmarks.onnx_fan`).
     Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
     """
-    from vrnlib.looks import SeveralLooks
-    from vrnlib.network import load_network, weights_path
-    from vrnlib.quick_fan import QuickFAN
+    from vrnlib.ensemble import FlipShiftEnsemble
+    from vrnlib.landmarks.onnx_fan import QuickFAN
+    from vrnlib.weight_files import load_network, weights_path
 
     loaded, weights = {}, {}
     for role, given in (("vrn", vrn), ("fan", fan)):
@@ -99,7 +100,7 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
                 )
             weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             if role == "vrn" and loaded[role].config.resize is not None:
-                loaded[role] = SeveralLooks(loaded[role])
+                loaded[role] = FlipShiftEnsemble(loaded[role])
             if role == "fan":
                 loaded[role] = QuickFAN(loaded[role])
         else:
@@ -137,7 +138,7 @@ def reconstruct(
     Args:
         image: (H, W, 3) uint8 RGB, e.g. from `vrnlib.images.read_photo`.
         networks: from `open_networks`; default: the open weights of this package.
-        detector, points, face_detector: see `vrnlib.landmarks.detect`.
+        detector, points, face_detector: see `vrnlib.landmarks.detectors.detect`.
         level: the probability on the surface.
 
     Raises PhotoError, LandmarkError, or SurfaceError (the volume of a found face is empty), all ValueErrors.

@@ -7,11 +7,17 @@ orthographic, so that a crop pixel has the same length everywhere and in every v
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import PIL.Image
+from numpy.typing import NDArray
+from PIL import ImageDraw, ImageFont
 
+from tddfa.arrays import Floats, Image
+from tddfa.geometry import rotation_matrix
+from tddfa.raster import interpolate, rasterize
 from vrnlib.crop import Crop
 from vrnlib.landmarks import Landmarks
 from vrnlib.surface import Surface, simplify, upright
@@ -29,12 +35,14 @@ LIGHT = np.array([-0.35, -0.55, 0.76])
 WHITE = (255, 255, 255)
 
 
-def view_rotation(yaw: float, pitch: float) -> np.ndarray:
-    """(3, 3) rotation of contract axes, degrees. Yaw 90 turns the nose to the right, pitch 90 shows the top."""
-    a, b = np.radians([yaw, pitch])
-    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
-    return nod @ turn
+def view_rotation(yaw: float, pitch: float) -> NDArray[np.float64]:
+    """(3, 3) rotation of contract axes, degrees. Yaw 90 turns the nose to the right, pitch 90 shows the top.
+
+    >>> (view_rotation(90, 0) @ [0, 0, 1]).round(6).tolist()  # the nose
+    [1.0, 0.0, 0.0]
+    """
+    flip = np.array([1.0, -1.0, 1.0])  # between model axes, where y runs up, and the contract's
+    return flip[:, None] * rotation_matrix(yaw, pitch, 0.0) * flip
 
 
 def render_views(
@@ -43,15 +51,23 @@ def render_views(
     views: Sequence[str | tuple[float, float]] = ("front", "three-quarter", "side", "above"),
     size: int = 256,
     colored: bool = False,
-) -> np.ndarray:
-    """The surface from several directions, side by side: (size, size * len(views), 3) uint8 on white.
+) -> Image:
+    """The surface from several directions, side by side, on white.
 
-    views: names of `VIEWS` or (yaw, pitch) in degrees. colored: the surface's own colours, else grey, Lambert's
-    cosine law. Raises ValueError for an unknown view, or when colours are wanted and there are none.
+    Args:
+        surface: in crop pixels.
+        views: names of `VIEWS` or (yaw, pitch) in degrees.
+        size: side of each picture, pixels.
+        colored: with the surface's own colours; else grey, by Lambert's cosine law.
+
+    Returns:
+        (size, size * len(views), 3).
+
+    Raises:
+        ValueError: an unknown view, or colours are wanted and there are none.
     """
-    from tddfa.raster import interpolate, rasterize
-
-    if colored and surface.colors is None:
+    colors = surface.colors if colored else None
+    if colored and colors is None:
         raise ValueError("Expected a surface with colours, got none; call vrnlib.surface.color_surface first.")
     unknown = [view for view in views if isinstance(view, str) and view not in VIEWS]
     if unknown:
@@ -70,8 +86,8 @@ def render_views(
         points = points * (0.46 * fine / max(reach, 1e-6))
         points[:, :2] += (fine - 1) / 2
         cosine = np.maximum((normals @ rotation.T) @ (LIGHT / np.linalg.norm(LIGHT)), 0)[:, None]
-        if colored:
-            paint = surface.colors / 255.0 * (0.75 + 0.25 * cosine)
+        if colors is not None:
+            paint = colors / 255.0 * (0.75 + 0.25 * cosine)
         else:
             paint = (0.06 + 0.62 * cosine) ** (1 / 2.2) * np.ones(3)
         points = np.ascontiguousarray(points, dtype=np.float32)
@@ -83,23 +99,24 @@ def render_views(
 
 
 def draw_landmarks(
-    image: np.ndarray, faces: Landmarks | Sequence[Landmarks] | np.ndarray, *, longest: int | None = None
-) -> np.ndarray:
-    """The picture with boxes and 68 dots drawn in; a copy, reduced to `longest` pixels on the longer side.
+    image: Image, faces: Landmarks | Sequence[Landmarks] | Floats, *, longest: int | None = None
+) -> Image:
+    """The picture with boxes and 68 dots drawn in; a copy.
 
-    faces: one `Landmarks` or several, or (68, 2|3) points (drawn without a box).
+    Args:
+        image: (H, W, 3).
+        faces: one `Landmarks` or several, or (68, 2|3) points (drawn without a box), pixels of the image.
+        longest: reduce the copy to so many pixels on the longer side.
     """
-    picture = Image.fromarray(image)
+    picture = PIL.Image.fromarray(image)
     scale = 1.0
     if longest is not None and max(picture.size) > longest:
         scale = longest / max(picture.size)
-        picture = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.BOX)
+        picture = picture.resize([max(1, round(side * scale)) for side in picture.size], PIL.Image.Resampling.BOX)
     else:
         picture = picture.copy()
     draw = ImageDraw.Draw(picture)
-    if isinstance(faces, (Landmarks, np.ndarray)):
-        faces = [faces]
-    for face in faces:
+    for face in [faces] if isinstance(faces, (Landmarks, np.ndarray)) else faces:
         points = (np.asarray(getattr(face, "points", face))[:, :2] + 0.5) * scale - 0.5
         extent = float((points.max(axis=0) - points.min(axis=0)).max())
         radius = max(1.5, extent / 110)
@@ -111,17 +128,22 @@ def draw_landmarks(
     return np.array(picture)
 
 
-def draw_errors(
-    image: np.ndarray, found: np.ndarray, truth: np.ndarray | None = None, *, enlarge: int = 2
-) -> np.ndarray:
+def draw_errors(image: Image, found: Floats, truth: Floats | None = None, *, enlarge: int = 2) -> Image:
     """The picture, enlarged, with found landmarks in red, the true ones in green and lines between: a copy.
 
-    found, truth: (N, 2|3) pixels of the picture, row by row the same landmark. Raises ValueError for unlike shapes.
+    Args:
+        image: (H, W, 3).
+        found: (N, 2|3), pixels of the image.
+        truth: (N, 2|3), row by row the same landmarks.
+        enlarge: how many times.
+
+    Raises:
+        ValueError: not as many true landmarks as found ones.
     """
     if truth is not None and len(found) != len(truth):
         raise ValueError(f"Expected as many found as true landmarks, got {len(found)} and {len(truth)}; pair them.")
     size = (image.shape[1] * enlarge, image.shape[0] * enlarge)
-    picture = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    picture = PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BICUBIC)
     draw, radius = ImageDraw.Draw(picture), max(2.0, max(size) / 200)
     layers = [(found, (255, 40, 40))] if truth is None else [(truth, (0, 230, 80)), (found, (255, 40, 40))]
     layers = [((np.asarray(points)[:, :2] + 0.5) * enlarge - 0.5, color) for points, color in layers]
@@ -133,9 +155,7 @@ def draw_errors(
     return np.array(picture)
 
 
-def summary_picture(
-    photo: np.ndarray, landmarks: Landmarks, crop: Crop, surface: Surface, *, size: int = 288
-) -> np.ndarray:
+def summary_picture(photo: Image, landmarks: Landmarks, crop: Crop, surface: Surface, *, size: int = 288) -> Image:
     """Everything at a glance, (H, W, 3) uint8: photo with box and landmarks, crop, coloured and grey views."""
     grey = render_views(surface, views=("front", "three-quarter", "side", "above"), size=size)
     panels = [
@@ -150,12 +170,17 @@ def summary_picture(
     return picture_grid([panel for _, panel in panels], [name for name, _ in panels], columns=4)
 
 
-def picture_grid(
-    pictures: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 4, gap: int = 8
-) -> np.ndarray:
+def picture_grid(pictures: Sequence[Image], titles: Sequence[str], *, columns: int = 4, gap: int = 8) -> Image:
     """Pictures in a grid with a title over each, on white; the largest sets the cells' size, others are centred.
 
-    pictures: (H, W, 3) or grey (H, W) uint8. Raises ValueError when there is none.
+    Args:
+        pictures: (H, W, 3), or grey (H, W).
+        titles: one for each picture.
+        columns: how many at most.
+        gap: pixels between pictures.
+
+    Raises:
+        ValueError: there is no picture.
     """
     if len(pictures) == 0:
         raise ValueError("Expected at least one picture for the grid, got none.")
@@ -163,7 +188,7 @@ def picture_grid(
     title = 22
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap + title) + gap), WHITE)
+    sheet = PIL.Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap + title) + gap), WHITE)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(14)
     for number, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
@@ -171,14 +196,14 @@ def picture_grid(
         y = gap + number // columns * (height + gap + title)
         draw.text((x + 2, y + 2), text, fill=(40, 40, 40), font=font)
         inset = (width - picture.shape[1]) // 2, (height - picture.shape[0]) // 2
-        sheet.paste(Image.fromarray(picture), (x + inset[0], y + title + inset[1]))
+        sheet.paste(PIL.Image.fromarray(picture), (x + inset[0], y + title + inset[1]))
     return np.array(sheet)
 
 
-def png_bytes(picture: np.ndarray) -> bytes:
+def png_bytes(picture: Image) -> bytes:
     """A picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
+    PIL.Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -213,17 +238,30 @@ def plot_surface(surface: Surface, *, max_faces: int = 250_000):
 
 
 def k3d_html(surface: Surface, *, max_faces: int = 250_000) -> str:
-    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB)."""
+    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB).
+
+    The same surface gives the same page: k3d's number of the mesh, an address in memory, is made 1, and the time in
+    the title is left out. The widgets are closed, else ipywidgets keeps them, and the mesh, for ever.
+    """
+    from ipywidgets import Widget
+
     plot = plot_surface(surface, max_faces=max_faces)
-    plot.snapshot_type = "full"
-    return plot.get_snapshot(compression_level=5)  # 9 takes five times as long for 1 % less
+    try:
+        plot.snapshot_type = "full"
+        plot.objects[0].id = 1
+        page = plot.get_snapshot(compression_level=5)  # 9 takes five times as long for 1 % less
+    finally:
+        for one in (*plot.objects, plot):
+            for part in (one.layout, one):
+                Widget.close(part)  # a plot's own `close` does something else
+    return re.sub(r" ?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "", page, count=1)
 
 
-def _fit(picture: np.ndarray, size: int) -> np.ndarray:
+def _fit(picture: Image, size: int) -> Image:
     """The picture scaled into a white size x size square."""
-    image = Image.fromarray(picture)
+    image = PIL.Image.fromarray(picture)
     scale = size / max(image.size)
-    image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
-    sheet = Image.new("RGB", (size, size), WHITE)
+    image = image.resize([max(1, round(side * scale)) for side in image.size], PIL.Image.Resampling.LANCZOS)
+    sheet = PIL.Image.new("RGB", (size, size), WHITE)
     sheet.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.array(sheet)

@@ -11,54 +11,53 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from tddfa.voxelizer import SLICES_PER_PIXEL
+from tddfa.arrays import Floats, Image, Volume
+from tddfa.contract import CROP_MIDDLE, MIDDLE_SLICE, SLICES_PER_PIXEL
+from tddfa.describe import short_repr
+from tddfa.mesh import signed_volume
+from tddfa.raster import vertex_normals
 from vrnlib.crop import transform_points
-
-#: The slice that lies at z = 0 when the solid is centred in depth.
-MIDDLE_SLICE = 99.5
 
 
 class SurfaceError(ValueError):
     """No surface can be made; the message is one sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Surface:
     """A triangle mesh in crop pixels.
 
-    vertices: (V, 3) float32, x right, y down, z towards the camera. faces: (F, 3) int32, outward as the module says.
-    colors: (V, 3) uint8 RGB or None.
+    >>> corner = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    >>> surface = Surface(corner, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32))
+    >>> surface, round(surface.volume, 3)
+    (Surface(vertices=float32 (4, 3), faces=int32 (4, 3)), 0.167)
     """
 
-    vertices: np.ndarray
-    faces: np.ndarray
-    colors: np.ndarray | None = None
+    vertices: NDArray[np.float32]
+    """(V, 3): x right, y down, z towards the camera."""
+    faces: NDArray[np.int32]
+    """(F, 3), outward as the module says."""
+    colors: NDArray[np.uint8] | None = None
+    """(V, 3) RGB."""
+
+    __repr__ = short_repr
 
     @property
     def volume(self) -> float:
         """Signed volume in cubic pixels; positive when the faces look outwards."""
-        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
-        return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+        return signed_volume(self.vertices, self.faces)
 
-    def normals(self) -> np.ndarray:
-        """(V, 3) float32 outward unit normals, weighted by the areas of the faces around a vertex."""
-        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
-        normal = np.cross(b - a, c - a)
-        total = np.stack(
-            [
-                sum(np.bincount(self.faces[:, i], normal[:, k], minlength=len(self.vertices)) for i in range(3))
-                for k in range(3)
-            ],
-            axis=1,
-        )
-        return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    def normals(self) -> NDArray[np.float32]:
+        """(V, 3) outward unit normals, weighted by the areas of the faces around a vertex."""
+        return vertex_normals(self.vertices, self.faces, axes="model").astype(np.float32, copy=False)
 
 
-def solid(probability: np.ndarray, *, level: float = 0.5) -> np.ndarray:
-    """The bool volume of a probability volume [z, y, x]: above `level`, largest 6-connected part, holes filled."""
+def solid(probability: ArrayLike, *, level: float = 0.5) -> Volume:
+    """The solid of a probability volume [z, y, x]: above `level`, largest 6-connected part, holes filled."""
     inside = _checked(probability) > level
     result = np.zeros(inside.shape, dtype=bool)
     where = ndimage.find_objects(inside.astype(np.uint8))
@@ -74,7 +73,7 @@ def solid(probability: np.ndarray, *, level: float = 0.5) -> np.ndarray:
 
 
 def extract_surface(
-    probability: np.ndarray,
+    probability: ArrayLike,
     *,
     level: float = 0.5,
     offset: float = MIDDLE_SLICE,
@@ -88,8 +87,11 @@ def extract_surface(
         offset: the slice at z = 0; z in pixels = (slice - offset) / 2.
         largest: keep only the piece of surface that encloses most; specks and inner holes vanish.
 
-    The surface is closed, also where the solid touches the volume's border. Raises SurfaceError when nothing in the
-    volume is above `level`, and for a wrong shape.
+    Returns:
+        The surface, closed also where the solid touches the volume's border; without colors.
+
+    Raises:
+        SurfaceError: nothing in the volume is above `level`, or a wrong shape.
     """
     from skimage.measure import marching_cubes
 
@@ -114,11 +116,16 @@ def extract_surface(
     return surface
 
 
-def color_surface(surface: Surface, image: np.ndarray, *, matrix: np.ndarray | None = None) -> Surface:
+def color_surface(surface: Surface, image: Image, *, matrix: Floats | None = None) -> Surface:
     """The surface with the colour of the picture at each vertex's x, y (bilinear), hidden vertices too, as VRN does.
 
-    image: (H, W, 3) uint8 RGB, the crop; or another picture with matrix, (2, 3), from crop pixels to its pixels
-    (the photo with `invert_matrix(crop.matrix)`). Beyond the border the nearest pixel's colour is used.
+    Args:
+        surface: in crop pixels.
+        image: (H, W, 3) RGB, the crop or another picture. Beyond its border the nearest pixel's colour is used.
+        matrix: (2, 3) from crop pixels to the other picture's (for the photo: `invert_matrix(crop.matrix)`).
+
+    Raises:
+        SurfaceError: an image of another shape or type.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -142,7 +149,7 @@ def upright(surface: Surface) -> Surface:
     One unit is still one crop pixel. The faces are turned over too, so that they are counter-clockwise from outside.
     """
     vertices = surface.vertices * np.array([1, -1, 1], dtype=np.float32)
-    vertices = vertices + np.array([-95.5, 95.5, 0], dtype=np.float32)
+    vertices = vertices + np.array([-CROP_MIDDLE, CROP_MIDDLE, 0], dtype=np.float32)
     return replace(surface, vertices=vertices, faces=np.ascontiguousarray(surface.faces[:, ::-1]))
 
 
@@ -159,7 +166,7 @@ def simplify(surface: Surface, *, max_faces: int) -> Surface:
         _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         group = group.reshape(-1)
 
-        def mean(values: np.ndarray, group: np.ndarray = group, count: np.ndarray = count) -> np.ndarray:
+        def mean(values: NDArray, group: NDArray = group, count: NDArray = count) -> NDArray[np.float64]:
             return np.stack([np.bincount(group, column) for column in values.T], axis=1) / count[:, None]
 
         faces = group[surface.faces]
@@ -169,7 +176,8 @@ def simplify(surface: Surface, *, max_faces: int) -> Surface:
     return result
 
 
-def _checked(probability: np.ndarray) -> np.ndarray:
+def _checked(probability: ArrayLike) -> NDArray:
+    """The volume as an array, or a SurfaceError."""
     field = np.asarray(probability)
     if field.ndim != 3 or 0 in field.shape:
         raise SurfaceError(f"Expected a volume [z, y, x] such as (200, 192, 192), got {field.shape}.")

@@ -1,13 +1,14 @@
 """A modified 3DDFA_V2: the morphable model, the renderer and the exact voxeliser behind VRN's targets."""
 
 from importlib import import_module
+from typing import Any
 
 try:
     from . import _nms, _raster, _voxelize  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"expected tddfa's compiled modules, got: {error}; run `bash build.sh`, or `pip install -e .` in the "
-        "repository (it needs a C++ compiler and Python's headers)"
+        f"Expected tddfa's compiled modules, got: {error}; run `bash build.sh`, or `pip install -e .` in the "
+        "repository (it needs a C++ compiler and Python's headers)."
     ) from error
 
 from .nms import nms, soft_nms
@@ -37,7 +38,7 @@ _LAZY = {
 __all__ = ["load_volume", "nms", "read_vrn_npy", "read_vrn_raw", "save_volume", "soft_nms", "voxelize", *_LAZY]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""Where the official files of 3DDFA_V2 come from, and whether they are whole.
+r"""Where the official files of 3DDFA_V2 come from, and whether they are whole.
 
 None of them is part of this repository. A file is looked for at the path that the caller names, then in the folder
 ``$VRN_ASSETS``, then in the user's cache, and is fetched by https only when it is nowhere. Every file but one that
-the caller names is compared with its git blob id: the SHA-1 of ``blob SIZE\\0`` and the bytes.
+the caller names is compared with its git blob id: the SHA-1 of ``blob SIZE\0`` and the bytes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ class Asset:
     """One official file.
 
     Attributes:
-        name: the file's name. size: its bytes, or None where they are not known.
+        name: the file's name.
+        size: its bytes, or None where they are not known.
         blob_id: git blob id, 40 hex digits, or None where no public copy is pinned.
         folder: "weights" or "configs", as users of 3DDFA_V2 keep it.
-        url: where it is fetched from, or None. licence: its terms in short. note: what it is.
+        url: where it is fetched from, or None.
+        licence: its terms in short.
+        note: what it is.
     """
 
     name: str

@@ -16,8 +16,12 @@ from torch.nn import functional as F
 
 from .assets import AssetError
 from .checkpoints import fill, read_checkpoint
+from .contract import PARAMETER_COUNT
 
 __all__ = ["MobileNetV1", "ResNet22", "build_backbone", "load_backbone"]
+
+WIDEST = 4096
+"""Channels of a layer, at most; of MobileNetV1 x1 the first has 32."""
 
 
 class Separable(nn.Module):
@@ -49,7 +53,7 @@ class MobileNetV1(nn.Module):
         ("dw6", 1024, 1),
     )  # fmt: skip
 
-    def __init__(self, *, width: float = 1.0, parameters: int = 62) -> None:
+    def __init__(self, *, width: float = 1.0, parameters: int = PARAMETER_COUNT) -> None:
         super().__init__()
         channels = int(32 * width)
         self.conv1 = nn.Conv2d(3, channels, 3, 2, 1, bias=False)
@@ -80,9 +84,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
@@ -94,7 +96,7 @@ class BasicBlock(nn.Module):
 class ResNet22(nn.Module):
     """3DDFA_V2's ResNet-22: a stem of two convolutions, then 3, 4 and 3 basic blocks; no pooling but the last."""
 
-    def __init__(self, *, parameters: int = 62) -> None:
+    def __init__(self, *, parameters: int = PARAMETER_COUNT) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, 5, 2, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(32)
@@ -137,16 +139,25 @@ def build_backbone(tensors: dict[str, Tensor], name: str) -> nn.Module:
         AssetError: the tensors of some other network; ``name`` says whose in the message.
     """
     renamed = {key.replace("fc_param.", "fc."): value for key, value in tensors.items() if not key.startswith("fc_lm.")}
-    if {"conv1.weight", "dw6.conv_sep.weight", "fc.weight"} <= renamed.keys():
-        network = MobileNetV1(width=len(renamed["conv1.weight"]) / 32, parameters=len(renamed["fc.weight"]))
-    elif {"conv1.weight", "layer3.0.conv1.weight", "conv_param.weight"} <= renamed.keys():
-        network = ResNet22(parameters=len(renamed["conv_param.weight"]))
+    first, last = (_rows(renamed, key) for key in ("conv1.weight", "fc.weight"))
+    if first and last and "dw6.conv_sep.weight" in renamed:
+        with torch.device("meta"):  # no memory until ``fill`` has compared all sizes
+            network: nn.Module = MobileNetV1(width=first / 32, parameters=last)
+    elif first and "layer3.0.conv1.weight" in renamed and _rows(renamed, "conv_param.weight"):
+        with torch.device("meta"):
+            network = ResNet22(parameters=_rows(renamed, "conv_param.weight"))
     else:
         raise AssetError(
             f"Expected the weights of a MobileNetV1 or a ResNet-22 of 3DDFA_V2 in {name}, got tensors such as "
             f"{next(iter(tensors), 'none')}; name a regressor's checkpoint."
         )
     return fill(network, renamed, name)
+
+
+def _rows(tensors: dict[str, Tensor], name: str) -> int:
+    """Rows of a tensor; 0 for one that is missing, empty or wider than any network."""
+    shape = tensors[name].shape if name in tensors else ()
+    return shape[0] if shape and 0 < shape[0] <= WIDEST else 0
 
 
 def load_backbone(path: str | PathLike[str]) -> nn.Module:

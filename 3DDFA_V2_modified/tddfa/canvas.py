@@ -10,15 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .arrays import Floats, Image, Integers
 from .raster import render_colors
 
 __all__ = ["Faces", "each_face", "list_faces", "paint", "sample_bilinear", "sample_nearest"]
 
-Faces = np.ndarray | Sequence[np.ndarray]
+Faces = Floats | Sequence[Floats]
 """(F, N, 3), a list of (N, 3), or one (N, 3)."""
 
 
-def list_faces(vertices: Faces, *, count: int | None = None) -> list[np.ndarray]:
+def list_faces(vertices: Faces, *, count: int | None = None) -> list[Floats]:
     """The faces one by one, (N, 3) or (N, 2) float32.
 
     Raises:
@@ -34,16 +35,18 @@ def list_faces(vertices: Faces, *, count: int | None = None) -> list[np.ndarray]
     return faces
 
 
-def each_face(vertices: Faces, *, count: int | None = None) -> list[np.ndarray]:
+def each_face(vertices: Faces, *, count: int | None = None) -> list[Floats]:
     """Like :func:`list_faces`, without the faces that hold a NaN or infinite number, or no point at all."""
     return [face for face in list_faces(vertices, count=count) if len(face) and np.isfinite(face).all()]
 
 
-def paint(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def paint(image: Image, vertices: Floats, triangles: Integers, colors: Floats) -> Image:
     """A copy of the image with one face drawn over it.
 
     Args:
-        image: (H, W, 3) uint8. vertices: (N, 3) float32. triangles: (M, 3) int32.
+        image: (H, W, 3) uint8.
+        vertices: (N, 3) float32.
+        triangles: (M, 3) int32.
         colors: (N, 3) float32 in 0..1 per vertex. Between vertices they are blended, then cut to whole grey levels, as
             Sim3DR does.
 
@@ -65,14 +68,14 @@ def paint(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, colors
     return drawn
 
 
-def sample_nearest(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def sample_nearest(image: Image, points: Floats) -> Image:
     """(N, 3) uint8 colours of the pixels nearest to (N, 2) points; outside, of the nearest pixel of the border."""
     height, width = image.shape[:2]
     x, y = np.rint(np.clip(points, 0, (width - 1, height - 1))).astype(np.int64).T
     return image[y, x]
 
 
-def sample_bilinear(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def sample_bilinear(image: Image, points: Floats) -> Floats:
     """(N, 3) float32 colours in 0..255 at (N, 2) points, bilinear; outside, of the nearest point of the border."""
     height, width = image.shape[:2]
     x, y = np.clip(points, 0, (width - 1, height - 1)).astype(np.float64).T

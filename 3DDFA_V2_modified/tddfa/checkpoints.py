@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from os import PathLike
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from .assets import ASSETS, AssetError
 
 __all__ = ["fill", "read_checkpoint"]
+
+LARGEST = 2**30
+"""Bytes of a checkpoint, packed or not; the largest of 3DDFA_V2 has 18 million."""
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
@@ -26,7 +30,9 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise AssetError(f"Expected weights at {path}, found no such file; {_advice(path)}.")
-    if path.suffix == ".safetensors":
+    if path.stat().st_size > LARGEST or _unpacked(path) > LARGEST:
+        raise AssetError(f"Expected weights of up to {LARGEST:,} bytes, {path} holds more; {_advice(path)}.")
+    if path.suffix.lower() == ".safetensors":
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -40,9 +46,17 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
                 f"Expected a whole checkpoint with nothing but tensors, {path} is damaged or holds other things and "
                 f"was not loaded; {_advice(path)}."
             ) from error
-        tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+        tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not isinstance(tensors, dict) or not tensors or not all(isinstance(v, Tensor) for v in tensors.values()):
         raise AssetError(f"Expected a dictionary of tensors, {path} holds something else; {_advice(path)}.")
+    if any(value.layout != torch.strided or value.is_quantized or value.is_complex() for value in tensors.values()):
+        raise AssetError(f"Expected plain tensors, {path} holds others; {_advice(path)}.")
+    promised = sum(value.numel() * value.element_size() for value in tensors.values())
+    if promised > path.stat().st_size:
+        raise AssetError(
+            f"Expected tensors that the file holds, {path} has {path.stat().st_size:,} bytes and promises "
+            f"{promised:,}; {_advice(path)}."
+        )
     wild = [name for name, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if wild:
         raise AssetError(f"Expected finite weights, {path} has NaN or infinity in {wild[0]}; {_advice(path)}.")
@@ -52,8 +66,20 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     }
 
 
+def _unpacked(path: Path) -> int:
+    """Bytes of a zip file's entries, as .pth files are since torch 1.6; 0 for another file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return 0
+
+
 def fill(network: nn.Module, tensors: dict[str, Tensor], name: str) -> nn.Module:
     """Put the tensors into the network, all of them and nothing else, and set it to evaluation.
+
+    A network that was made on torch's device "meta" gets its memory here, once the tensors are known to fit: do so
+    where a file says how large the network is.
 
     Raises:
         AssetError: the tensors belong to another architecture; the message names the first that does not fit.
@@ -71,6 +97,8 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], name: str) -> nn.Module
             f"Expected the weights of {type(network).__name__} in {name}, got another architecture's ({problems[0]}, "
             f"{len(problems)} differences in all); name the file that belongs to this network."
         )
+    if any(value.is_meta for value in wanted.values()):
+        network = network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return network.eval()
 

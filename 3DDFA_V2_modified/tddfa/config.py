@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from .assets import ASSETS, resolve
-from .geometry import NETWORK_SIZE
+from .contract import NETWORK_SIZE, PARAMETER_COUNT
+from .files import read_file
 from .morphable import MorphableModel
 
 __all__ = ["Config", "read_config"]
@@ -17,15 +18,21 @@ __all__ = ["Config", "read_config"]
 KEYS = ("arch", "widen_factor", "checkpoint_fp", "bfm_fp", "size", "num_params")
 ARCHITECTURES = ("mobilenet", "resnet22")
 
+LARGEST = 2**16
+"""Bytes of a configuration; 3DDFA_V2's have two hundred."""
+
 
 @dataclass(frozen=True)
 class Config:
     """What a configuration file says.
 
     Attributes:
-        architecture: "mobilenet" or "resnet22". width: channels relative to MobileNetV1's.
-        checkpoint: "open" for this package's weights, or a file. face_model: "open" for this package's, or a file.
-        size: side of the network's crop in pixels. parameters: how many numbers describe a face.
+        architecture: "mobilenet" or "resnet22".
+        width: channels relative to MobileNetV1's.
+        checkpoint: "open" for this package's weights, or a file.
+        face_model: "open" for this package's, or a file.
+        size: side of the network's crop in pixels.
+        parameters: how many numbers describe a face.
     """
 
     architecture: str
@@ -51,32 +58,44 @@ def read_config(
 
     ``checkpoint_fp`` and ``bfm_fp`` name files: "open", an absolute path, or a path relative to the file's folder or
     to the folder above it, where 3DDFA_V2 keeps its configs. A file that is not there is looked for by its name in
-    the registry (``$VRN_ASSETS``, the cache) and, with ``download``, fetched. ``checkpoint`` and ``face_model`` stand
-    in for the files that the configuration names, which are then not looked for.
+    the registry (``$VRN_ASSETS``, the cache).
+
+    Args:
+        path: the configuration.
+        checkpoint: weights in place of those that it names, which are then not looked for.
+        face_model: a face model in place of the one that it names, which is then not looked for.
+        download: fetch official files that are nowhere.
 
     Raises:
         FileNotFoundError: no such configuration file, or it names a file that is nowhere.
-        AssetError: an official file that is nowhere or damaged. ValueError: another format or other values.
+        AssetError: an official file that is nowhere or damaged.
+        ValueError: another format or other values.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a configuration at {path}, found no such file; check the path.")
+    data = read_file(path, largest=LARGEST, what="a configuration")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = data.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("aliases")  # a few of which stand for more text than fits into memory
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"Expected a YAML file, {path} cannot be read as one ({type(error).__name__}).") from error
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
-    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", 62)
-    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, 62):
+    texts = (content["arch"], content["checkpoint_fp"], content["bfm_fp"])
+    width = content.get("widen_factor", 1.0)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(width, int | float) or not 0 < width < 100:
+        raise ValueError(f"Expected names for arch, checkpoint_fp and bfm_fp and a number for widen_factor in {path}.")
+    size, parameters = content.get("size", NETWORK_SIZE), content.get("num_params", PARAMETER_COUNT)
+    if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, PARAMETER_COUNT):
         raise ValueError(
-            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and 62 num_params in {path}, "
-            f"got {content['arch']}, {size} and {parameters}; no other regressor is supported."
+            f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and {PARAMETER_COUNT} num_params in "
+            f"{path}, got {content['arch']}, {size} and {parameters}; no other regressor is supported."
         )
     checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
     face_model = face_model or _located(str(content["bfm_fp"]), path, download)
-    return Config(content["arch"], float(content.get("widen_factor", 1.0)), checkpoint, face_model, size, parameters)
+    return Config(content["arch"], float(width), checkpoint, face_model, size, parameters)
 
 
 def _located(name: str, config: Path, download: bool) -> str | Path:

@@ -13,42 +13,65 @@ import math
 import numpy as np
 from scipy import sparse
 
+from .arrays import Floats, Image, Integers
+from .boxes import box_around, box_middles
+from .contract import CROP_SIZE, FACE_SIZE
+
 __all__ = [
-    "CROP_SIZE", "FACE_SIZE", "checked_points", "crop_matrix", "invert_matrix", "similarity_scale",
-    "transform_points", "warp_similarity",
-]  # fmt: skip
+    "CROP_SIZE",
+    "FACE_SIZE",
+    "checked_points",
+    "crop_matrix",
+    "invert_matrix",
+    "similarity_scale",
+    "transform_points",
+    "warp_similarity",
+]
 
-#: Side of the crop, and sqrt(w * h) of the landmarks' box inside it, in pixels.
-CROP_SIZE = 192
-FACE_SIZE = 90.0
 
+def crop_matrix(landmarks: Floats, size: int = CROP_SIZE) -> Floats:
+    """The similarity from photo to crop, (2, 3) float64, for a face's landmarks.
 
-def crop_matrix(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
-    """The (2, 3) float64 similarity, photo → crop, for (N, 2|3) landmarks in photo pixels.
+    Args:
+        landmarks: (N, 2) or (N, 3), photo pixels.
+        size: side of the crop in pixels; for another one than 192 everything is scaled by size / 192.
 
-    For another `size` than 192 everything is scaled by size / 192. Raises ValueError when the box of the landmarks
-    has no area or is not finite.
+    Raises:
+        ValueError: another shape, or landmarks whose box has no area or is not finite.
+
+    Example:
+        >>> crop_matrix(np.array([[100, 200], [280, 380]])).tolist()
+        [[0.5, 0.0, 0.5], [0.0, 0.5, -49.5]]
     """
     points = checked_points(landmarks)[:, :2].astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    width, height = high - low
+    box = box_around(points)
+    width, height = box[2:] - box[:2]
     if not np.isfinite(points).all() or width <= 0 or height <= 0:
         raise ValueError(
             f"Expected landmarks that span a box, got one of {width:g} x {height:g} pixels; check the points."
         )
     scale = FACE_SIZE / math.sqrt(width * height) * (size / CROP_SIZE)
-    middle = (low + high) / 2
-    shift = (size - 1) / 2 - scale * middle
+    shift = (size - 1) / 2 - scale * box_middles(box)
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 
-def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Resample an image (H, W, 3) uint8 into (size, size, 3) uint8 by an upright (2, 3) similarity image → result.
+def warp_similarity(image: Image, matrix: Floats, size: int) -> Image:
+    """Resample an image by an upright similarity.
 
     Area-correct: a result pixel is the exact mean over the square that it covers in the image, at least one image
     pixel wide; when enlarging, that is bilinear interpolation. The square's sides lie along the image's, so rows and
     columns are weighted one after the other. Beyond its borders the image is mirrored (edge pixels repeated).
-    Raises ValueError for a matrix that turns the image.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: (2, 3), from pixels of the image to pixels of the result.
+        size: side of the result, in pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+
+    Raises:
+        ValueError: a matrix that turns or shears the image.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     scale = float(matrix[0, 0])
@@ -68,8 +91,8 @@ def warp_similarity(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndar
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
-def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Apply a (2, 3) similarity to (N, 2) or (N, 3) points; z is scaled alike. Returns float32."""
+def transform_points(points: Floats, matrix: Floats) -> Floats:
+    """Points (N, 2) or (N, 3) moved by a (2, 3) similarity, float32; z is scaled alike."""
     rows = np.asarray(points, dtype=np.float64).T  # one row per axis: far quicker than a product of (N, 3) and (3, 3)
     moved = np.empty((rows.shape[1], len(rows)), np.float32)
     for axis, (to_x, to_y, shift) in enumerate(np.asarray(matrix, dtype=np.float64)):
@@ -79,18 +102,22 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return moved
 
 
-def invert_matrix(matrix: np.ndarray) -> np.ndarray:
+def invert_matrix(matrix: Floats) -> Floats:
     """The inverse of a (2, 3) affine matrix, (2, 3) float64."""
     return np.linalg.inv(np.vstack([np.asarray(matrix, dtype=np.float64), [0, 0, 1]]))[:2]
 
 
-def similarity_scale(matrix: np.ndarray) -> float:
+def similarity_scale(matrix: Floats) -> float:
     """The scale of a (2, 3) similarity: how many result pixels one source pixel becomes."""
     return float(math.sqrt(abs(np.linalg.det(np.asarray(matrix, dtype=np.float64)[:, :2]))))
 
 
-def checked_points(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks as a float32 array. Raises ValueError unless they are (N, 2) or (N, 3) with N > 1."""
+def checked_points(landmarks: Floats) -> Floats:
+    """Landmarks as a float32 array.
+
+    Raises:
+        ValueError: neither (N, 2) nor (N, 3), or fewer than two points.
+    """
     points = np.asarray(landmarks, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) < 2:
         raise ValueError(f"Expected landmarks as (68, 2) or (68, 3), got {points.shape}; check the points.")
@@ -115,7 +142,7 @@ def _area_weights(scale: float, shift: float, size: int, length: int) -> tuple[s
     return sparse.csr_matrix(entries, shape=(size, stop - start)), start
 
 
-def _mirror(index: np.ndarray, length: int) -> np.ndarray:
+def _mirror(index: Integers, length: int) -> Integers:
     """Reflect indices into 0 … length - 1, the edge pixel repeated: -1 → 0, length → length - 1."""
     index = np.mod(index, 2 * length)
     return np.where(index < length, index, 2 * length - 1 - index)

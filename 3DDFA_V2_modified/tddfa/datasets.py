@@ -7,6 +7,8 @@ Each image of these data sets has a ``.mat`` file beside it (Zhu et al., CVPR 20
   FaceWarehouse's expression components;
 - landmarks: ``pt3d_68`` (3, 68) in AFLW2000-3D, ``pt2d`` (2, 68) in 300W-LP and 300W-3D.
 
+300W-LP has a second file for each image, ``landmarks/.../NAME_pts.mat``, of ``pts_2d`` and ``pts_3d`` (68, 2) alone.
+
 Their pixels count from 1, as MATLAB does; here they are moved to this project's convention (the first pixel's centre
 is 0). A model vertex V (y up) lands at ``scale * R V + shift`` with R = Rx Ry Rz, and MATLAB's row is
 ``height + 1 - y`` (the data sets' own code). Here that is ``x - 1, height - y``, as in 3DDFA_V2's crop of 120 pixels.
@@ -19,33 +21,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .geometry import image_from_roi, pose_matrix
+from .archives import read_npy
+from .arrays import Floats
+from .contract import LANDMARK_COUNT, NETWORK_SIZE
+from .describe import short_repr
+from .files import beside
+from .geometry import axis_rotation, image_from_roi, pose_matrix
+from .mat_files import read_arrays
 from .morphable import MorphableModel
 
-__all__ = ["FaceLabels", "LabelledFace", "aflw2000_crops", "aflw2000_images", "mat_vertices", "read_mat"]
+__all__ = [
+    "FaceLabels",
+    "LabelledFace",
+    "aflw2000_crops",
+    "aflw2000_images",
+    "mat_vertices",
+    "read_mat",
+    "read_mat_landmarks",
+]
 
-CROP_SIDE = 120
+CROP_SIDE = NETWORK_SIZE
 """Side of the crops that 3DDFA ships, in pixels."""
+
+PARAMETERS = {"Pose_Para": 7, "Shape_Para": 1, "Exp_Para": 1}
+"""Arrays of a ``.mat`` file and the fewest numbers that each must hold."""
+
+LANDMARKS = ("pt3d_68", "pt2d", "pts_3d", "pts_2d")
+"""Where its landmarks are looked for, in this order."""
 
 CROP_LIST = "AFLW2000-3D_crop.list"
 """Names of those crops, one a line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FaceLabels:
     """What one ``.mat`` file says.
 
-    pose: (7,) float64 as in ``Pose_Para``. shape: (S,) and expression: (E,) float64, 199 and 29 in the data sets.
-    landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
+    Attributes:
+        pose: (7,) float64 as in ``Pose_Para``.
+        shape: (S,) float64, 199 in the data sets.
+        expression: (E,) float64, 29 in the data sets.
+        landmarks: (68, 2|3) float64 image pixels, z towards the camera, or None.
     """
 
-    pose: np.ndarray
-    shape: np.ndarray
-    expression: np.ndarray
-    landmarks: np.ndarray | None
+    pose: Floats
+    shape: Floats
+    expression: Floats
+    landmarks: Floats | None
+
+    __repr__ = short_repr
 
     @property
     def yaw(self) -> float:
@@ -53,67 +81,83 @@ class FaceLabels:
         return float(np.degrees(self.pose[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledFace:
     """An image and where its 68 landmarks are.
 
-    path: the image. truth: (68, 2) float64, photo pixels. yaw: degrees, or None where nobody knows it.
-    scale, shift: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless
-    the image was cut out of the photo. whole: whether the image is just what 3DDFA's network sees of the photo.
+    Attributes:
+        path: the image.
+        truth: (68, 2) float64, photo pixels.
+        yaw: degrees, or None where nobody knows it.
+        scale: (2,) float64; a pixel p of the image is the photo's pixel ``scale * p + shift``. The identity unless the
+            image was cut out of the photo.
+        shift: (2,) float64.
+        whole: whether the image is just what 3DDFA's network sees of the photo.
     """
 
     path: Path
-    truth: np.ndarray
+    truth: Floats
     yaw: float | None = None
-    scale: np.ndarray = field(default_factory=lambda: np.ones(2))
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    scale: Floats = field(default_factory=lambda: np.ones(2))
+    shift: Floats = field(default_factory=lambda: np.zeros(2))
     whole: bool = False
 
-    def to_photo(self, points: np.ndarray) -> np.ndarray:
+    __repr__ = short_repr
+
+    def to_photo(self, points: Floats) -> Floats:
         """(68, 2|3) image pixels as (68, 2) photo pixels."""
         return np.asarray(points, np.float64)[:, :2] * self.scale + self.shift
 
     @property
-    def truth_in_image(self) -> np.ndarray:
+    def truth_in_image(self) -> Floats:
         """(68, 2) float64: the true landmarks in pixels of the image."""
         return (self.truth - self.shift) / self.scale
 
 
 def read_mat(path: str | Path) -> FaceLabels:
-    """Read one ``.mat`` file of 300W-LP, 300W-3D or AFLW2000-3D. MATLAB's format holds arrays; nothing of it runs.
+    """Read one ``.mat`` file of 300W-LP, 300W-3D or AFLW2000-3D (see ``mat_files``; nothing of it runs).
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: damaged, or without finite Pose_Para, Shape_Para and Exp_Para.
     """
-    from scipy.io import loadmat
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a .mat file at {path}, found no such file; check the data set's folder.")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # a damaged file can fail in any way
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ValueError(f"Expected a readable .mat file, {path} is damaged ({reason}); get it again.") from error
+    content = read_arrays(path, (*PARAMETERS, *LANDMARKS))
     arrays = {}
-    for name, least in (("Pose_Para", 7), ("Shape_Para", 1), ("Exp_Para", 1)):
-        values = np.asarray(content.get(name, ()))
-        if values.dtype.kind not in "fiu" or values.size < least or not np.isfinite(values).all():
-            raise ValueError(
-                f"Expected a finite {name} in {path}, got {values.dtype} {values.shape}; is it a .mat of 300W-LP?"
-            )
+    for name, least in PARAMETERS.items():
+        values = content.get(name, np.zeros(0))
+        if values.size < least or not np.isfinite(values).all():
+            raise ValueError(f"Expected a finite {name} in {path}, got {values.shape}; is it a .mat of 300W-LP?")
         arrays[name] = values.astype(np.float64).ravel()
     return FaceLabels(arrays["Pose_Para"][:7], arrays["Shape_Para"], arrays["Exp_Para"], _landmarks(content))
 
 
-def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> np.ndarray:
+def read_mat_landmarks(path: str | Path) -> Floats:
+    """The 68 points (68, 2|3) float64 of a ``.mat`` file, which needs nothing else; pixels counted from 0.
+
+    They are called ``pt3d_68``, ``pt2d``, or in the folder ``landmarks`` of 300W-LP ``pts_3d`` and ``pts_2d``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, or none of these with 68 finite points.
+    """
+    points = _landmarks(read_arrays(path, LANDMARKS))
+    if points is None:
+        raise ValueError(f"Expected 68 points as {', '.join(LANDMARKS)} in {path}, got none; is it a .mat of 300W-LP?")
+    return points
+
+
+def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> Floats:
     """The face that a ``.mat`` file describes: vertices (N, 3) float32, image pixels, y down, z towards the camera.
 
     The coefficients multiply the model's components as they stand: the published files and BFM share one scaling (unit
     eigenvectors in micrometres for shape, FaceWarehouse's unscaled components for expression; 3DDFA's authors made
     their 40 + 10 components by cutting off the rest of 199 + 29, cleardusk/3DDFA issue 83). So a model file with all
     components uses all coefficients, and ``bfm_noneck_v3.pkl`` the first 40 and 10, which leaves fine shape out.
+
+    Args:
+        labels: what the file says.
+        model: the Basel Face Model.
+        image_height: height of the picture in pixels, from which y is counted.
 
     Raises:
         ValueError: the model is not BFM, whose components these coefficients belong to.
@@ -132,13 +176,18 @@ def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int
 def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jpeg", ".png")) -> list[LabelledFace]:
     """The images under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
 
-    Raises ValueError when there are none, or one of them is damaged.
+    Args:
+        root: the folder.
+        suffixes: endings of images, in small letters.
+
+    Raises:
+        ValueError: there are none, or one of them is damaged.
     """
     faces = []
     for path in sorted(Path(root).rglob("*")):
-        if path.suffix.lower() not in suffixes or not path.with_suffix(".mat").is_file():
+        if path.suffix.lower() not in suffixes or not beside(path, ".mat").is_file():
             continue
-        labels = read_mat(path.with_suffix(".mat"))
+        labels = read_mat(beside(path, ".mat"))
         if labels.landmarks is not None:
             faces.append(LabelledFace(path, labels.landmarks[:, :2], labels.yaw))
     if not faces:
@@ -152,9 +201,12 @@ def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jp
 def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -> list[LabelledFace]:
     """AFLW2000-3D as 3DDFA ships it: ``test.data`` (crops and their list) and ``test.configs`` (points, yaws, boxes).
 
-    The files may also lie directly in ``root``. ``points`` may name ``AFLW2000-3D-Reannotated.pts68.npy``.
     A point (x, y) of the crop, counted from 1, lies at ``x * (right - left) / 120 + left`` in the photo, and so for y:
     the rule of 3DDFA's own benchmark, which the published figures hold for.
+
+    Args:
+        root: the folder above these two; the files may also lie directly in it.
+        points: name of the file of true points; the other one is ``AFLW2000-3D-Reannotated.pts68.npy``.
 
     Raises:
         FileNotFoundError: one of the files is missing.
@@ -171,7 +223,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
             f"Expected as many points, yaws and boxes as names, got {len(names)} names, {len(truth)}, {len(yaws)} and "
             f"{len(boxes)} in {root}; get the lists again."
         )
-    if truth.shape[1] not in (2, 3) or truth.shape[2] != 68 or boxes.shape[1] != 4:
+    if truth.shape[1] not in (2, 3) or truth.shape[2] != LANDMARK_COUNT or boxes.shape[1] != 4:
         raise ValueError(
             f"Expected points (n, 2|3, 68) and boxes (n, 4), got {truth.shape} and {boxes.shape} in {root}."
         )
@@ -183,22 +235,19 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
     return faces
 
 
-def _landmarks(content: dict) -> np.ndarray | None:
+def _landmarks(content: dict[str, Any]) -> Floats | None:
     """The 68 points of a .mat file, counted from 0; AFLW's 21 points (with holes) are not taken."""
-    for name, rows in (("pt3d_68", 3), ("pt2d", 2)):
-        points = np.asarray(content.get(name, ()))
-        if points.shape == (rows, 68) and points.dtype.kind in "fiu" and np.isfinite(points).all():
-            return points.T.astype(np.float64) - ([1, 1, 0] if rows == 3 else 1)
+    for name in LANDMARKS:
+        points = content.get(name, np.zeros(0))
+        points = points if name.startswith("pts_") else points.T
+        if points.shape in ((LANDMARK_COUNT, 2), (LANDMARK_COUNT, 3)) and np.isfinite(points).all():
+            return points.astype(np.float64) - [1, 1, 0][: points.shape[1]]
     return None
 
 
-def _mat_rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
+def _mat_rotation(pitch: float, yaw: float, roll: float) -> Floats:
     """(3, 3) from radians: Rx Ry Rz, each the transpose of the usual one, as the fitting code of 300W-LP has it."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
-    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
+    return axis_rotation(0, -pitch) @ axis_rotation(1, -yaw) @ axis_rotation(2, -roll)
 
 
 def _find(root: Path, name: str) -> Path:
@@ -211,11 +260,8 @@ def _find(root: Path, name: str) -> Path:
     )
 
 
-def _array(path: Path, dimensions: int) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"Expected an array in {path}, got damaged or other data ({error}); get it again.") from None
+def _array(path: Path, dimensions: int) -> Floats:
+    array = read_npy(path)
     if array.ndim != dimensions or array.dtype.kind not in "fiu":
         raise ValueError(f"Expected {dimensions} axes of numbers in {path}, got {array.dtype} {array.shape}.")
     return array.astype(np.float64)

@@ -11,7 +11,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .arrays import Floats, Image, Integers
+from .boxes import box_around
 from .canvas import Faces, each_face, list_faces, paint
+from .contract import LANDMARK_COUNT, POSE_COUNT
+from .ibug import BROWS, CLOSED_LINES, JAW, OPEN_LINES
 from .images import checked_image
 from .lighting import LIGHTS
 
@@ -19,12 +23,6 @@ __all__ = ["depth_map", "draw_dense", "draw_landmarks", "draw_mesh", "draw_pose"
 
 FIGURE_WIDTH = 1800
 """Pixels across the landmark pictures that 3DDFA_V2's command line writes; sizes of lines and dots refer to it."""
-
-LANDMARK_LINES = ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36), (36, 42), (42, 48), (48, 60), (60, 68))
-"""First and last + 1 of the 68 landmarks of one line: jaw, brows, nose, then eyes and lips."""
-
-CLOSED_FROM = 36
-"""Lines from this landmark on are closed."""
 
 _POSE_COLOR = (0, 255, 40)
 _SHIFT = 4
@@ -34,7 +32,7 @@ DENSE_DOTS = 6400
 """About this many vertices of a face are drawn as dots: every sixth of BFM's."""
 
 
-def draw_landmarks(image: np.ndarray, landmarks: Faces, *, width: int | None = None) -> np.ndarray:
+def draw_landmarks(image: Image, landmarks: Faces, *, width: int | None = None) -> Image:
     """The 68 landmarks as white lines with dots (``2d_sparse``).
 
     Args:
@@ -48,23 +46,23 @@ def draw_landmarks(image: np.ndarray, landmarks: Faces, *, width: int | None = N
     canvas, scale = _resized(image, width)
     unit = canvas.shape[1] / FIGURE_WIDTH
     lines = canvas.copy()
-    points = [_to_canvas(face, scale) for face in each_face(landmarks, count=68)]
+    points = [_to_canvas(face, scale) for face in each_face(landmarks, count=LANDMARK_COUNT)]
     thickness = max(1, round(2 * unit))  # OpenCV's smooth lines come out wider: 2 gives 3.4 pixels
     for face in points:
-        for first, last in LANDMARK_LINES:
-            path, closed = _fixed(face[first:last]), first >= CLOSED_FROM
+        for group in OPEN_LINES + CLOSED_LINES:
+            path, closed = _fixed(face[group]), group in CLOSED_LINES
             cv2.polylines(lines, [path], closed, (255, 255, 255), thickness, cv2.LINE_AA, _SHIFT)
-    canvas = cv2.addWeighted(canvas, 0.3, lines, 0.7, 0)
-    dots = canvas.copy()
+    lined = cv2.addWeighted(canvas, 0.3, lines, 0.7, 0)
+    dots = lined.copy()
     for face in points:
         for x, y in _fixed(face).tolist():
             for radius, color in ((4.7, (0, 0, 0)), (2.6, (255, 255, 255))):
                 size = max(1, round(radius * unit * (1 << _SHIFT)))
                 cv2.circle(dots, (x, y), size, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
-    return cv2.addWeighted(canvas, 0.2, dots, 0.8, 0)
+    return np.asarray(cv2.addWeighted(lined, 0.2, dots, 0.8, 0), np.uint8)
 
 
-def draw_dense(image: np.ndarray, vertices: Faces, *, width: int | None = None) -> np.ndarray:
+def draw_dense(image: Image, vertices: Faces, *, width: int | None = None) -> Image:
     """The dense face as small cyan dots (``2d_dense``). Arguments and errors as in :func:`draw_landmarks`."""
     canvas, scale = _resized(image, width)
     height, width = canvas.shape[:2]
@@ -87,8 +85,8 @@ def draw_dense(image: np.ndarray, vertices: Faces, *, width: int | None = None) 
 
 
 def draw_mesh(
-    image: np.ndarray, vertices: Faces, triangles: np.ndarray, *, light: str = "phong", opacity: float = 0.6
-) -> np.ndarray:
+    image: Image, vertices: Faces, triangles: Integers, *, light: str = "phong", opacity: float = 0.6
+) -> Image:
     """The faces as lit grey surfaces over the photo (``3d``).
 
     Args:
@@ -107,10 +105,10 @@ def draw_mesh(
     drawn = image
     for face in each_face(vertices):
         drawn = paint(drawn, face, triangles, np.repeat(LIGHTS[light](face, triangles)[:, None], 3, axis=1))
-    return cv2.addWeighted(image, 1.0 - opacity, drawn, opacity, 0)
+    return np.asarray(cv2.addWeighted(image, 1.0 - opacity, drawn, opacity, 0), np.uint8)
 
 
-def depth_map(image: np.ndarray, vertices: Faces, triangles: np.ndarray) -> np.ndarray:
+def depth_map(image: Image, vertices: Faces, triangles: Integers) -> Image:
     """The faces' depth as grey over the photo (``depth``): per face 0 at its smallest z, 255 at its largest.
 
     Arguments and errors as in :func:`draw_mesh`.
@@ -121,14 +119,16 @@ def depth_map(image: np.ndarray, vertices: Faces, triangles: np.ndarray) -> np.n
     return drawn
 
 
-def pncc(image: np.ndarray, vertices: Faces, triangles: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def pncc(image: Image, vertices: Faces, triangles: Integers, mean: Floats) -> Image:
     """The faces in the projected normalized coordinate code (Zhu et al., CVPR 2016) over the photo (``pncc``).
 
     A vertex' colour is its place on the mean face, each coordinate from 0 to 255. 3DDFA_V2 writes x, y, z as blue,
     green, red; so it is here.
 
     Args:
-        image, vertices, triangles: as in :func:`draw_mesh`.
+        image: (H, W, 3) uint8 RGB.
+        vertices: the faces, see the module.
+        triangles: (M, 3) int32.
         mean: (N, 3) float32 the model's mean face, ``model.mean``.
 
     Raises:
@@ -141,7 +141,7 @@ def pncc(image: np.ndarray, vertices: Faces, triangles: np.ndarray, mean: np.nda
     return drawn
 
 
-def draw_pose(image: np.ndarray, params: np.ndarray, landmarks: Faces) -> np.ndarray:
+def draw_pose(image: Image, params: Floats, landmarks: Faces) -> Image:
     """A box around each head that shows how it is turned, its larger side in front (``pose``).
 
     Args:
@@ -159,7 +159,7 @@ def draw_pose(image: np.ndarray, params: np.ndarray, landmarks: Faces) -> np.nda
         raise ValueError(f"Expected one row of parameters per face, got {len(params)} rows for {len(faces)} faces.")
     for row, face in zip(params, faces, strict=True):
         with np.errstate(invalid="ignore"):
-            corners = _pose_box(row[:12].reshape(3, 4), face)
+            corners = _pose_box(row[:POSE_COUNT].reshape(3, 4), face)
         if not np.isfinite(corners).all():
             continue
         corners = corners.clip(-1e6, 1e6).astype(np.int32)
@@ -169,36 +169,36 @@ def draw_pose(image: np.ndarray, params: np.ndarray, landmarks: Faces) -> np.nda
     return drawn
 
 
-def _resized(image: np.ndarray, width: int | None) -> tuple[np.ndarray, float]:
+def _resized(image: Image, width: int | None) -> tuple[Image, float]:
     """A copy of the image, ``width`` pixels across, and the factor."""
     image = checked_image(image)
     if width is None or width == image.shape[1]:
         return image.copy(), 1.0
     scale = width / image.shape[1]
     size = (width, max(1, int(image.shape[0] * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return np.asarray(resized, np.uint8), scale
 
 
-def _to_canvas(points: np.ndarray, scale: float) -> np.ndarray:
+def _to_canvas(points: Floats, scale: float) -> Floats:
     """x, y (N, 2) float64 in the resized image; pixel centres are integers in both."""
     return (points[:, :2].astype(np.float64) + 0.5) * scale - 0.5
 
 
-def _fixed(points: np.ndarray) -> np.ndarray:
+def _fixed(points: Floats) -> Integers:
     """Points as OpenCV's fixed-point integers (N, 2) int32; far outside they are moved to where these numbers end."""
     return np.rint(np.clip(points, -1e6, 1e6) * (1 << _SHIFT)).astype(np.int32)
 
 
-def _zero_to_one(values: np.ndarray) -> np.ndarray:
+def _zero_to_one(values: Floats) -> Floats:
     """Columns of (N, K), each from its smallest value (0) to its largest (1)."""
     low, high = values.min(axis=0), values.max(axis=0)
     return (values - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
 
 
-def _pose_box(matrix: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def _pose_box(matrix: Floats, landmarks: Floats) -> Floats:
     """(10, 2) image points: the rear square, its start again, the larger front square, its start again."""
-    left, top = landmarks[:, :2].min(axis=0)
-    right, bottom = landmarks[:, :2].max(axis=0)
+    left, top, right, bottom = box_around(landmarks)
     rear = np.sqrt(2.0) * max(right - left, bottom - top) / 3
     front = np.floor(4 / 3 * rear)
     around = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)], np.float64)
@@ -208,4 +208,4 @@ def _pose_box(matrix: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     rows = matrix[:2, :3].astype(np.float64)
     axes = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     points = corners @ axes.T * (1.0, -1.0)
-    return points - points[:4].mean(axis=0) + landmarks[:27, :2].mean(axis=0)
+    return points - points[:4].mean(axis=0) + landmarks[JAW.start : BROWS.stop, :2].mean(axis=0)

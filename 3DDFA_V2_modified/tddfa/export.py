@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import Floats, Image, Integers
 from .canvas import Faces, each_face, sample_nearest
 from .files import write_bytes
 from .images import checked_image
@@ -34,7 +35,7 @@ end_header
 """
 
 
-def save_obj(path: str | PathLike[str], image: np.ndarray, vertices: Faces, triangles: np.ndarray) -> Path:
+def save_obj(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers) -> Path:
     """Write faces as OBJ text: lines ``v x y z red green blue`` (colours 0..1) and ``f a b c`` (from 1).
 
     Args:
@@ -44,7 +45,8 @@ def save_obj(path: str | PathLike[str], image: np.ndarray, vertices: Faces, tria
         triangles: (M, 3) int32, counter-clockwise from outside in model axes, as ``MorphableModel.tri``.
 
     Raises:
-        ValueError: arrays of another shape or type, or no face. OSError: the file cannot be written.
+        ValueError: arrays of another shape or type, or no face.
+        OSError: the file cannot be written.
     """
     points, colors, corners = _one_mesh(image, vertices, triangles)
     rows = np.column_stack([points, colors / 255.0]).ravel().tolist()
@@ -53,7 +55,7 @@ def save_obj(path: str | PathLike[str], image: np.ndarray, vertices: Faces, tria
     return write_bytes(path, text.encode("ascii"))
 
 
-def save_ply(path: str | PathLike[str], image: np.ndarray, vertices: Faces, triangles: np.ndarray) -> Path:
+def save_ply(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers) -> Path:
     """Write faces as binary PLY with float32 coordinates and 8-bit colours.
 
     Arguments and errors as in :func:`save_obj`.
@@ -67,7 +69,7 @@ def save_ply(path: str | PathLike[str], image: np.ndarray, vertices: Faces, tria
     return write_bytes(path, header + vertex_rows.tobytes() + triangle_rows.tobytes())
 
 
-def _one_mesh(image: np.ndarray, vertices: Faces, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _one_mesh(image: Image, vertices: Faces, triangles: Integers) -> tuple[Floats, Image, Integers]:
     """All faces together: (V, 3) float32 points with y up, (V, 3) uint8 colours, (T, 3) int64 triangles."""
     image = checked_image(image)
     faces = each_face(vertices)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .arrays import Floats, Image
 from .assets import AssetError, available, resolve
 from .checkpoints import fill, read_checkpoint
 from .images import checked_image
@@ -184,7 +185,8 @@ class FaceBoxes:
         min_score: boxes at or below this score (0 to 1) are left out.
 
     Raises:
-        AssetError: weights that are missing, damaged or another network's. ValueError: an unknown runtime.
+        AssetError: weights that are missing, damaged or another network's.
+        ValueError: an unknown runtime.
     """
 
     def __init__(
@@ -195,13 +197,18 @@ class FaceBoxes:
         threads: int | None = None,
         min_score: float = 0.5,
     ) -> None:
-        path = default_weights() if weights is None else Path(weights)
-        self.min_score = min_score
-        network = fill(FaceBoxesNet(), read_checkpoint(path), path.name)
-        self._run = make_runner(network, name=f"faceboxes_{path.stem}", example=(3, 256, 256), runtime=runtime,
-                                threads=threads, any_size=True)  # fmt: skip
+        self.path = default_weights() if weights is None else Path(weights)
+        self.min_score, self.runtime = min_score, runtime
+        network = fill(FaceBoxesNet(), read_checkpoint(self.path), self.path.name)
+        name = f"faceboxes_{self.path.stem}"
+        self._run = make_runner(
+            network, name=name, example=(3, 256, 256), runtime=runtime, threads=threads, any_size=True
+        )
 
-    def __call__(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
+    def __repr__(self) -> str:
+        return f"FaceBoxes({self.path.name}, {self.runtime})"
+
+    def __call__(self, image: Image, *, largest: tuple[int, int] = LARGEST) -> Floats:
         """The faces of an (H, W, 3) uint8 RGB photo: (F, 5) float32, best first; (0, 5) when there is none.
 
         A row is x0, y0, x1, y1 in pixels of the photo, which may lie outside of it, and the score. ``largest`` is the
@@ -211,7 +218,7 @@ class FaceBoxes:
         kept = boxes[nms(boxes, OVERLAP)][:AFTER_NMS]
         return kept[kept[:, 4] > self.min_score]
 
-    def candidates(self, image: np.ndarray, *, largest: tuple[int, int] = LARGEST) -> np.ndarray:
+    def candidates(self, image: Image, *, largest: tuple[int, int] = LARGEST) -> Floats:
         """The boxes (N, 5) float32 before suppression, best first."""
         small, scale = shrink(checked_image(image), largest)
         height, width = small.shape[:2]
@@ -224,7 +231,7 @@ class FaceBoxes:
         return found[found[:, 4].argsort()[::-1][:BEFORE_NMS]]
 
 
-def shrink(image: np.ndarray, largest: tuple[int, int] = LARGEST) -> tuple[np.ndarray, float]:
+def shrink(image: Image, largest: tuple[int, int] = LARGEST) -> tuple[Image, float]:
     """The photo at no more than the largest height and width, and by how much its sides were multiplied."""
     height, width = image.shape[:2]
     scale = 1.0
@@ -234,14 +241,16 @@ def shrink(image: np.ndarray, largest: tuple[int, int] = LARGEST) -> tuple[np.nd
         scale *= largest[1] / (width * scale)
     if scale == 1.0:
         return image, scale
-    return cv2.resize(image, (max(1, int(scale * width)), max(1, int(scale * height)))), scale
+    size = max(1, int(scale * width)), max(1, int(scale * height))
+    return np.asarray(cv2.resize(image, size), np.uint8), scale
 
 
-def network_input(image: np.ndarray) -> np.ndarray:
+def network_input(image: Image) -> Floats:
     """(1, 3, H, W) float32 BGR minus the mean; the channels stay last in memory, as the photo has them."""
     rows = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).reshape(len(image), -1)
-    rows = np.subtract(rows, np.tile(np.float32(MEAN_BGR), image.shape[1]), dtype=np.float32)  # long rows are fast
-    return rows.reshape(image.shape).transpose(2, 0, 1)[None]
+    means = np.tile(np.array(MEAN_BGR, np.float32), image.shape[1])  # long rows are fast
+    centred = np.subtract(rows, means, dtype=np.float32)
+    return centred.reshape(image.shape).transpose(2, 0, 1)[None]
 
 
 def default_weights() -> Path:

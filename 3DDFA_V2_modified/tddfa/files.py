@@ -1,22 +1,92 @@
-"""Files that appear whole or not at all."""
+"""Files that are read whole and within bounds, that appear whole or not at all, and the names of results."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_bytes"]
+__all__ = ["beside", "check_file", "check_target", "read_file", "replacing", "result_names", "write_bytes"]
+
+
+def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path:
+    """The path, when a regular file of a sensible size is there: devices and pipes never end.
+
+    Args:
+        path: the file.
+        largest: the most bytes that it may have.
+        what: the kind of file with its article, for the message.
+
+    Raises:
+        FileNotFoundError: nothing there.
+        ValueError: no regular file, or too large a one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        if path.exists():
+            raise ValueError(f"Expected {what}, {path} is a folder, a device or a pipe; name a file.")
+        raise FileNotFoundError(f"Expected {what} at {path}, found no such file; check the path.")
+    if path.stat().st_size > largest:
+        raise ValueError(
+            f"Expected {what} of up to {largest:,} bytes, {path} has {path.stat().st_size:,}; is it another file?"
+        )
+    return path
+
+
+def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes:
+    """The bytes of a regular file; arguments and errors as in :func:`check_file`."""
+    return check_file(path, largest=largest, what=what).read_bytes()
+
+
+def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, source: Path | None = None) -> Path:
+    """The path, when writing there loses nothing that somebody else made.
+
+    Args:
+        path: the file to write; an older one is replaced only when it is of the kind that is written.
+        begins: what a file of this kind begins with; None when any file may be replaced.
+        source: what was read, which is never replaced.
+
+    Raises:
+        ValueError: there is a file of another kind, the source, or no file at all but something else.
+    """
+    path = Path(path)
+    if not path.exists() and not path.is_symlink():
+        return path
+    if source is not None and source.exists() and path.exists() and path.samefile(source):
+        raise ValueError(f"Expected another name for the result than {path}, which was read; name another folder.")
+    if not path.is_file():
+        raise ValueError(f"Expected to write the file {path}, there is something else; name another one.")
+    if begins is not None and path.stat().st_size:
+        with open(path, "rb") as file:
+            if file.read(len(begins)) != begins:
+                raise ValueError(
+                    f"Expected to replace a file of an earlier run only, {path} is of another kind; "
+                    "name another one or move it away."
+                )
+    return path
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file with the same name and another ending, which may be in capitals: the one that is there, if any."""
+    capitals = path.with_suffix(suffix.upper())
+    return capitals if capitals.is_file() and not path.with_suffix(suffix).is_file() else path.with_suffix(suffix)
 
 
 @contextmanager
-def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], *, what: str = "") -> Iterator[Path]:
     """A temporary name to write to inside the ``with`` block; it becomes ``path`` when the block ends well.
 
-    what: the kind of file with a space after it, for the message. Raises OSError (one sentence) when the folder is
-    missing, not writable or full; whatever happens, nothing half-written is left behind.
+    Whatever happens, nothing half-written is left behind.
+
+    Args:
+        path: the file; an older one is replaced.
+        what: the kind of file with a space after it, for the message.
+
+    Raises:
+        OSError: the folder is missing, not writable or full; one sentence.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -26,14 +96,43 @@ def replacing(path: str | os.PathLike, *, what: str = "") -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
-            error.errno, f"expected to write {what}{path}, got: {reason}; check the folder and free space"
+            error.errno, f"Expected to write {what}{path}, got: {reason}; check the folder and free space."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike, data: bytes, *, what: str = "") -> Path:
+def write_bytes(path: str | os.PathLike[str], data: bytes, *, what: str = "") -> Path:
     """Write a file whole or not at all; ``what`` and errors as in :func:`replacing`."""
     with replacing(path, what=what) as temporary:
         temporary.write_bytes(data)
     return Path(path)
+
+
+def result_names(sources: Sequence[Path], *, root: Path | None = None) -> list[str]:
+    """A name for each source's results: the source's own, without its ending.
+
+    Sources that differ only by their ending, or by capitals, keep the ending in the name, so that no two results are
+    one file, on systems that do not tell capitals apart either.
+
+    Args:
+        sources: files.
+        root: a folder above all of them; names then hold the way from there, with "/" between folders. Without it,
+            names are those of the files alone.
+
+    Example:
+        >>> result_names([Path("ann.jpg"), Path("bob.jpg"), Path("bob.png")])
+        ['ann', 'bob_jpg', 'bob_png']
+    """
+    stems = [path.stem if root is None else path.relative_to(root).with_suffix("").as_posix() for path in sources]
+    counts = Counter(stem.casefold() for stem in stems)
+    names: list[str] = []
+    taken: set[str] = set()
+    for path, stem in zip(sources, stems, strict=True):
+        ending = f"_{path.suffix[1:].lower()}"
+        name = stem + ending * (counts[stem.casefold()] > 1)
+        while name.casefold() in taken:
+            name += ending
+        taken.add(name.casefold())
+        names.append(name)
+    return names

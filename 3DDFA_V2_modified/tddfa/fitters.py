@@ -13,19 +13,25 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from .crop import CROP_SIZE, FACE_SIZE
+from .arrays import Floats, Image
+from .boxes import box_around, box_middles, box_sizes
+from .contract import CROP_MIDDLE, CROP_SIZE, FACE_SIZE
 from .datasets import mat_vertices, read_mat
+from .files import beside
+from .interfaces import Detector
 from .morphable import MorphableModel
+
+if TYPE_CHECKING:
+    from .regressor import TDDFA
 
 __all__ = ["Fitter", "FitterChoice", "NoFaceError"]
 
 WAYS = ("photo", "crop", "mat")
 
-MIDDLE = (CROP_SIZE - 1) / 2
 FARTHEST_MIDDLE, LARGEST_RATIO = 20.0, 1.4
 """How far (px) and how much larger or smaller than the rule says a face may lie in a crop; beyond, it is none."""
 
@@ -35,18 +41,25 @@ class NoFaceError(ValueError):
 
 
 class Fitter(Protocol):
-    """Finds the vertices of a picture's face.
+    """Finds the vertices of a picture's face."""
 
-    model: whose vertices. settings: JSON of what the result depends on besides the files. companion: ending of a
-    second file that is read beside each picture (".mat"), or None. cropped: whether the pictures are crops already.
-    """
+    @property
+    def model(self) -> MorphableModel:
+        """Whose vertices they are."""
 
-    model: MorphableModel
-    settings: dict
-    companion: str | None
-    cropped: bool
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the result depends on besides the files; JSON."""
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    @property
+    def companion(self) -> str | None:
+        """Ending of a second file that is read beside each picture (".mat"), or None."""
+
+    @property
+    def cropped(self) -> bool:
+        """Whether the pictures are crops already."""
+
+    def __call__(self, image: Image, path: Path) -> Floats:
         """(N, 3) vertices of ``model`` in pixels of the image (H, W, 3) uint8 RGB; ValueError when it has no face."""
 
 
@@ -54,8 +67,11 @@ class Fitter(Protocol):
 class FitterChoice:
     """Which fitter, and from which files. Small, hashable and picklable, so that worker processes can build their own.
 
-    how: "photo", "crop" or "mat". weights: as in :class:`tddfa.TDDFA`, None for the best at hand. model: a face
-    model's file, None for the one that the weights were trained for. runtime: "torch" or "onnx".
+    Attributes:
+        how: "photo", "crop" or "mat".
+        weights: as in :class:`tddfa.TDDFA`; None for the best at hand.
+        model: a face model's file; None for the one that the weights were trained for.
+        runtime: "torch" or "onnx".
     """
 
     how: str = "photo"
@@ -64,7 +80,12 @@ class FitterChoice:
     runtime: str = "onnx"
 
     def build(self) -> Fitter:
-        """The fitter itself, its networks loaded. Raises ValueError or OSError (sentences) for bad files."""
+        """The fitter itself, its networks loaded.
+
+        Raises:
+            ValueError: an unknown way, or a file that is damaged or another one; one sentence.
+            OSError: a file that is missing or cannot be read; one sentence.
+        """
         if self.how not in WAYS:
             raise ValueError(f"Expected a way to fit out of {', '.join(WAYS)}, got {self.how!r}.")
         model = None if self.model is None else MorphableModel.load(self.model)
@@ -85,21 +106,19 @@ class PhotoFitter:
 
     companion, cropped = None, False
 
-    def __init__(self, regressor, detector) -> None:
+    def __init__(self, regressor: TDDFA, detector: Detector) -> None:
         self.regressor, self.detector, self.model = regressor, detector, regressor.model
         self.settings = _settings("photo", regressor)
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         boxes = np.asarray(self.detector(image))
         if not len(boxes):
             raise NoFaceError(f"Expected a face in {path.name}, found none; use a photo that shows one larger.")
-        sides = boxes[:, 2:4] - boxes[:, :2]
-        box = boxes[np.argmax(sides[:, 0] * sides[:, 1])]
+        box = boxes[np.argmax(box_sizes(boxes))]
         parameters, rois = self.regressor(image, [box], crop_policy="box")
         landmarks = self.regressor.reconstruct(parameters, rois, dense=False)[0]
         vertices = _fit(self.regressor, image, landmarks)
-        low, high = _span(self.model.landmarks(vertices))
-        middle = (low + high) / 2
+        middle = box_middles(box_around(self.model.landmarks(vertices)))
         if not ((box[:2] < middle) & (middle < box[2:4])).all():
             raise NoFaceError(f"Expected the fit inside the box that was found in {path.name}, it slipped out of it.")
         return vertices
@@ -110,21 +129,21 @@ class CropFitter:
 
     companion, cropped = None, True
 
-    def __init__(self, regressor) -> None:
+    def __init__(self, regressor: TDDFA) -> None:
         self.regressor, self.model = regressor, regressor.model
         self.settings = _settings("crop", regressor)
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def __call__(self, image: Image, path: Path) -> Floats:
         height, width = image.shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):
             raise ValueError(
                 f"Expected a crop of {CROP_SIZE} x {CROP_SIZE} pixels, {path.name} has {width} x {height}."
             )
-        corners = np.array([[MIDDLE - FACE_SIZE / 2] * 2, [MIDDLE + FACE_SIZE / 2] * 2])
+        corners = np.array([[CROP_MIDDLE - FACE_SIZE / 2] * 2, [CROP_MIDDLE + FACE_SIZE / 2] * 2])
         vertices = _fit(self.regressor, image, corners)
-        low, high = _span(self.model.landmarks(vertices))
-        ratio = np.sqrt(np.prod(high - low)) / FACE_SIZE
-        away = np.abs((low + high) / 2 - MIDDLE).max()
+        box = box_around(self.model.landmarks(vertices))
+        ratio = box_sizes(box) / FACE_SIZE
+        away = np.abs(box_middles(box) - CROP_MIDDLE).max()
         if away > FARTHEST_MIDDLE or not 1 / LARGEST_RATIO < ratio < LARGEST_RATIO:
             raise NoFaceError(
                 f"Expected a face of {FACE_SIZE:.0f} pixels in the middle of {path.name}, found one of "
@@ -134,7 +153,11 @@ class CropFitter:
 
 
 class MatFitter:
-    """Takes the parameters of the ``.mat`` file beside the picture. model: BFM; None for the official file."""
+    """Takes the parameters of the ``.mat`` file beside the picture.
+
+    Args:
+        model: the Basel Face Model; None for the official file.
+    """
 
     companion, cropped = ".mat", False
 
@@ -146,22 +169,17 @@ class MatFitter:
         self.model = model
         self.settings = {"how": "mat", "model": _model_mark(model)}
 
-    def __call__(self, image: np.ndarray, path: Path) -> np.ndarray:
-        return mat_vertices(read_mat(path.with_suffix(".mat")), self.model, image_height=image.shape[0])
+    def __call__(self, image: Image, path: Path) -> Floats:
+        return mat_vertices(read_mat(beside(path, ".mat")), self.model, image_height=image.shape[0])
 
 
-def _fit(regressor, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _fit(regressor: TDDFA, image: Image, points: Floats) -> Floats:
     """(N, 3) vertices in image pixels of the face whose landmarks' box is that of the points."""
     parameters, rois = regressor(image, [points], crop_policy="landmark")
     return regressor.reconstruct(parameters, rois, dense=True)[0]
 
 
-def _span(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest x and y."""
-    return landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-
-
-def _settings(how: str, regressor) -> dict[str, str]:
+def _settings(how: str, regressor: TDDFA) -> dict[str, str]:
     """What a target depends on besides its picture: the way to fit, the face model, the weights."""
     return {"how": how, "model": _model_mark(regressor.model), "regressor": _mark(regressor.path.read_bytes())}
 

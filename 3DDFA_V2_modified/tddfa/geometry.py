@@ -13,37 +13,62 @@ in the picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "Parameters", "Pose", "compose", "crop_roi", "decompose", "fit_pose", "flip_y", "image_from_roi",
-    "official_angles", "pose_matrix", "project", "roi_from_box", "roi_from_landmarks", "rotation_angles",
-    "rotation_matrix", "split_pose",
-]  # fmt: skip
+from .arrays import Floats
+from .boxes import crop_roi, roi_from_box, roi_from_landmarks
+from .contract import EXPRESSION_COUNT, NETWORK_SIZE, POSE_COUNT, SHAPE_COUNT
+from .describe import short_repr
 
-NETWORK_SIZE = 120
-"""Side of the crop that 3DDFA_V2's network reads, in pixels."""
+__all__ = [
+    "Parameters",
+    "Pose",
+    "axis_rotation",
+    "best_rotation",
+    "compose",
+    "crop_roi",
+    "decompose",
+    "fit_pose",
+    "fit_similarity",
+    "flip_y",
+    "image_from_roi",
+    "official_angles",
+    "pose_matrix",
+    "project",
+    "roi_from_box",
+    "roi_from_landmarks",
+    "rotation_angles",
+    "rotation_matrix",
+    "split_pose",
+]
 
 
 class Parameters(NamedTuple):
     """The 62 numbers by name: ``matrix`` (3, 4) scale*R | t, ``shape`` (40,), ``expression`` (10,)."""
 
-    matrix: np.ndarray
-    shape: np.ndarray
-    expression: np.ndarray
+    matrix: Floats
+    shape: Floats
+    expression: Floats
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 class Pose(NamedTuple):
     """A weak-perspective pose: ``scale`` (px per model unit), ``rotation`` (3, 3), ``translation`` (3,) px."""
 
     scale: float
-    rotation: np.ndarray
-    translation: np.ndarray
+    rotation: Floats
+    translation: Floats
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
-def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+def _checked(name: str, value: Floats, shape: tuple[int | None, ...]) -> Floats:
     """The array as float; ValueError when its shape differs (None fits any length)."""
     array = np.asarray(value)
     if array.dtype.kind != "f":
@@ -55,16 +80,34 @@ def _checked(name: str, value: np.ndarray, shape: tuple[int | None, ...]) -> np.
     return array
 
 
-def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw)."""
-    (cy, cp, cr), (sy, sp, sr) = (f(np.radians([yaw, pitch, roll])) for f in (np.cos, np.sin))
-    turn = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    nod = np.array([[1.0, 0.0, 0.0], [0.0, cp, -sp], [0.0, sp, cp]])
-    tilt = np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]])
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> Floats:
+    """Rotation (3, 3) float64 in model axes (y up) from degrees: Rz(roll) Rx(pitch) Ry(yaw).
+
+    >>> nose = np.array([0, 0, 1])  # looks at the viewer
+    >>> (rotation_matrix(90, 0, 0) @ nose).round(9).tolist()  # to the viewer's right
+    [1.0, 0.0, 0.0]
+    >>> (rotation_matrix(0, 90, 0) @ nose).round(9).tolist()  # down
+    [0.0, -1.0, 0.0]
+    """
+    turn, nod, tilt = (axis_rotation(axis, np.radians(angle)) for axis, angle in ((1, yaw), (0, pitch), (2, roll)))
     return tilt @ nod @ turn
 
 
-def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
+def axis_rotation(axis: int, angle: float) -> Floats:
+    """Rotation (3, 3) float64 about axis 0, 1 or 2 by an angle in RADIANS, right-handed: from y to z, z to x, x to y.
+
+    >>> axis_rotation(2, np.pi / 2).round().astype(int).tolist()  # x becomes y
+    [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    """
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[second, first] = np.sin(angle)
+    matrix[first, second] = -matrix[second, first]
+    return matrix
+
+
+def rotation_angles(rotation: Floats) -> tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees of a model-axes rotation; the inverse of ``rotation_matrix``.
 
     Pitch lies in [-90, 90]. At a pitch of exactly 90 degrees yaw and roll turn about the same axis: roll is then 0.
@@ -75,10 +118,10 @@ def rotation_angles(rotation: np.ndarray) -> tuple[float, float, float]:
         yaw, roll = np.arctan2(-r[2, 0], r[2, 2]), np.arctan2(-r[0, 1], r[1, 1])
     else:
         yaw, roll = np.arctan2(r[0, 2], r[0, 0]), 0.0
-    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
+def official_angles(matrix: Floats) -> tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees as 3DDFA_V2 prints them, from a (3, 4) or (3, 3) matrix with y up.
 
     Its order of axes is another one: R = Rz(roll) Ry(-yaw) Rx(pitch). Its rotation comes from the first two rows.
@@ -93,17 +136,17 @@ def official_angles(matrix: np.ndarray) -> tuple[float, float, float]:
     else:
         roll, yaw = 0.0, np.copysign(np.pi / 2, third[0])
         pitch = np.arctan2(third[0] * -first[1], third[0] * -first[2])
-    return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def pose_matrix(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+def pose_matrix(scale: float, rotation: Floats, translation: Floats) -> Floats:
     """The (3, 4) matrix scale * R | t."""
     rotation = _checked("a rotation", rotation, (3, 3))
     translation = _checked("a translation", translation, (3,))
     return np.concatenate([scale * rotation, translation[:, None]], axis=1)
 
 
-def flip_y(matrix: np.ndarray, *, height: float = 0.0) -> np.ndarray:
+def flip_y(matrix: Floats, *, height: float = 0.0) -> Floats:
     """The (3, 4) matrix with y turned: y becomes ``height - y``. Twice is once back."""
     turned = np.array(_checked("a matrix", matrix, (3, 4)), copy=True)
     turned[1] *= -1.0
@@ -111,7 +154,7 @@ def flip_y(matrix: np.ndarray, *, height: float = 0.0) -> np.ndarray:
     return turned
 
 
-def split_pose(matrix: np.ndarray) -> Pose:
+def split_pose(matrix: Floats) -> Pose:
     """Scale, rotation and translation of a (3, 4) matrix.
 
     The rotation is always the one in model axes (y up, determinant 1): a matrix into image axes (negative
@@ -132,8 +175,13 @@ def split_pose(matrix: np.ndarray) -> Pose:
 
 
 def compose(
-    matrix: np.ndarray, shape: np.ndarray, expression: np.ndarray, *, shape_count: int = 40, expression_count: int = 10
-) -> np.ndarray:
+    matrix: Floats,
+    shape: Floats,
+    expression: Floats,
+    *,
+    shape_count: int = SHAPE_COUNT,
+    expression_count: int = EXPRESSION_COUNT,
+) -> Floats:
     """The parameter vector [12 pose, 40 shape, 10 expression] (62,) float32; shorter coefficients are padded."""
     parts = [_checked("a matrix", matrix, (3, 4)).ravel()]
     for name, given, count in (("shape", shape, shape_count), ("expression", expression, expression_count)):
@@ -144,91 +192,92 @@ def compose(
     return np.concatenate(parts).astype(np.float32)
 
 
-def decompose(parameters: np.ndarray, *, shape_count: int = 40) -> Parameters:
+def decompose(parameters: Floats, *, shape_count: int = SHAPE_COUNT) -> Parameters:
     """The matrix (3, 4), shape and expression coefficients of one parameter vector, (62,) for the usual counts.
 
     Raises:
         ValueError: not one vector, or too short for a pose and ``shape_count`` coefficients.
+
+    Example:
+        >>> decompose(np.zeros(62, np.float32))
+        Parameters(matrix=float32 (3, 4), shape=float32 (40,), expression=float32 (10,))
     """
     parameters = _checked("parameters", parameters, (None,))
-    if len(parameters) < 12 + shape_count:
-        raise ValueError(f"Expected at least {12 + shape_count} parameters, got {len(parameters)}.")
-    pose, shape = parameters[:12].reshape(3, 4), parameters[12 : 12 + shape_count]
-    return Parameters(pose, shape, parameters[12 + shape_count :])
+    shape_end = POSE_COUNT + shape_count
+    if len(parameters) < shape_end:
+        raise ValueError(f"Expected at least {shape_end} parameters, got {len(parameters)}.")
+    pose, shape = parameters[:POSE_COUNT].reshape(3, 4), parameters[POSE_COUNT:shape_end]
+    return Parameters(pose, shape, parameters[shape_end:])
 
 
-def project(matrix: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+def project(matrix: Floats, vertices: Floats) -> Floats:
     """Vertices (N, 3) through a (3, 4) matrix, in the vertices' dtype."""
     vertices = _checked("vertices", vertices, (None, 3))
     matrix = _checked("a matrix", matrix, (3, 4)).astype(vertices.dtype)
     return vertices @ matrix[:, :3].T + matrix[:, 3]
 
 
-def fit_pose(vertices: np.ndarray, image_points: np.ndarray, *, y_down: bool = True) -> np.ndarray:
-    """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares (Umeyama, 1991).
+def fit_pose(vertices: Floats, image_points: Floats, *, y_down: bool = True) -> Floats:
+    """The (3, 4) matrix scale * R | t that best maps vertices to image points, least squares.
 
     Args:
-        vertices: (N, 3) model axes. image_points: (N, 3) pixels. y_down: the points' y runs down (image axes).
+        vertices: (N, 3) model axes.
+        image_points: (N, 3) pixels.
+        y_down: whether the points' y runs down (image axes).
 
     Raises:
         ValueError: fewer than three points, or points on one line.
     """
-    a = _checked("vertices", vertices, (None, 3)).astype(np.float64)
-    b = _checked("image points", image_points, (len(a), 3)).astype(np.float64) * (1.0, -1.0 if y_down else 1.0, 1.0)
-    centred_a, centred_b = a - a.mean(axis=0), b - b.mean(axis=0)
-    u, singular, vt = np.linalg.svd(centred_b.T @ centred_a)
-    if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
-        raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    rotation = (u * signs) @ vt
-    scale = (singular * signs).sum() / (centred_a**2).sum()
-    matrix = pose_matrix(scale, rotation, b.mean(axis=0) - scale * rotation @ a.mean(axis=0))
+    vertices = _checked("vertices", vertices, (None, 3))
+    points = _checked("image points", image_points, (len(vertices), 3)).astype(np.float64)
+    scale, rotation, translation = fit_similarity(vertices, points * (1.0, -1.0 if y_down else 1.0, 1.0))
+    matrix = pose_matrix(scale, rotation, translation)
     return flip_y(matrix) if y_down else matrix
 
 
-def roi_from_box(box: np.ndarray) -> tuple[float, float, float, float]:
-    """The square (left, top, right, bottom) around a detected face box that 3DDFA_V2's network was trained on.
+def fit_similarity(source: Floats, target: Floats) -> Pose:
+    """Scale, rotation and translation that best map points to points, least squares (Umeyama, PAMI 1991).
 
-    Its side is 1.58 times the box's mean side, cut to whole pixels; its centre lies 0.14 mean sides lower.
+    Args:
+        source: (N, 3) points.
+        target: (N, 3), where they should come to.
+
+    Raises:
+        ValueError: fewer than three points, or points on one line.
+
+    Example:
+        >>> square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+        >>> pose = fit_similarity(square, 3 * square + [5, 0, 0])
+        >>> round(pose.scale, 6), pose.translation.round(6).tolist()
+        (3.0, [5.0, 0.0, 0.0])
     """
-    left, top, right, bottom = (float(value) for value in np.asarray(box).ravel()[:4])
-    mean_side = (right - left + bottom - top) / 2
-    side = int(mean_side * 1.58)
-    x = right - (right - left) / 2 - side / 2
-    y = bottom - (bottom - top) / 2 + mean_side * 0.14 - side / 2
-    return x, y, x + side, y + side
+    a, b = source.astype(np.float64), target.astype(np.float64)
+    shares = np.full(len(a), 1.0 / max(len(a), 1))
+    middle_a, middle_b = shares @ a, shares @ b  # ten times as fast as ``mean`` over tall, narrow arrays
+    centred_a, centred_b = a - middle_a, b - middle_b
+    rotation, singular = best_rotation(centred_b.T @ centred_a)
+    if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
+        raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
+    scale = singular.sum() / np.vdot(centred_a, centred_a)
+    return Pose(float(scale), rotation, middle_b - scale * rotation @ middle_a)
 
 
-def roi_from_landmarks(landmarks: np.ndarray) -> tuple[float, float, float, float]:
-    """The square (left, top, right, bottom) around (P, 2) or (P, 3) landmarks, for tracking and a second pass.
+def best_rotation(covariance: Floats) -> tuple[Floats, Floats]:
+    """The rotation (3, 3), never a reflection, that best turns points onto others, from their covariance.
 
-    Its side is the diagonal of the smallest square that holds the points.
+    Args:
+        covariance: (3, 3), ``target.T @ source`` of centred points (N, 3).
+
+    Returns:
+        The rotation, and the singular values (3,), largest first, the last one negative where a reflection would
+        have fitted better. Their sum over the source's sum of squares is the best scale (Umeyama, PAMI 1991).
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] not in (2, 3):
-        raise ValueError(f"Expected landmarks of shape (P, 2) or (P, 3), got {points.shape}; transpose them first.")
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    half = float((high - low).max()) / 2 * np.sqrt(2.0)
-    x, y = (low + high) / 2
-    return float(x - half), float(y - half), float(x + half), float(y + half)
+    u, singular, vt = np.linalg.svd(covariance)
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    return (u * signs) @ vt, singular * signs
 
 
-def crop_roi(image: np.ndarray, roi: tuple[float, float, float, float]) -> np.ndarray:
-    """The roi of an image (H, W, ...), rounded half to even, black where it leaves the image."""
-    left, top, right, bottom = (round(float(value)) for value in roi)
-    if right <= left or bottom <= top:
-        raise ValueError(f"Expected a roi with left < right and top < bottom, got {roi}.")
-    crop = np.zeros((bottom - top, right - left, *image.shape[2:]), image.dtype)
-    height, width = image.shape[:2]
-    x0, x1, y0, y1 = max(left, 0), min(right, width), max(top, 0), min(bottom, height)
-    if x0 < x1 and y0 < y1:
-        crop[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
-    return crop
-
-
-def image_from_roi(
-    vertices: np.ndarray, roi: tuple[float, float, float, float], *, size: int = NETWORK_SIZE
-) -> np.ndarray:
+def image_from_roi(vertices: Floats, roi: Sequence[float] | Floats, *, size: int = NETWORK_SIZE) -> Floats:
     """Vertices (N, 3) in the network's crop (y up) as image pixels (y down), as 3DDFA_V2 does; a new array.
 
     x - 1, y = size - y and z - 1, scaled into the float roi; z by the mean of both scales. The original then shifts

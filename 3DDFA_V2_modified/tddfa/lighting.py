@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arrays import Floats, Integers
+from .mesh import summed_normals
 from .raster import checked_mesh, vertex_normals
 
 __all__ = ["LIGHTS", "lambert", "phong"]
@@ -17,7 +19,7 @@ LAMP = np.array([0.0, 0.0, 5.0], np.float32)
 """Place of the lamp and of the eye, in units of half the face's largest side."""
 
 
-def phong(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def phong(vertices: Floats, triangles: Integers) -> Floats:
     """Ambient, diffuse and specular light per vertex: (N,) float32 in 0..1.
 
     Args:
@@ -39,19 +41,14 @@ def phong(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return (AMBIENT + DIFFUSE * cosine.clip(0.0, 1.0) + SPECULAR * shine).clip(0.0, 1.0).astype(np.float32)
 
 
-def lambert(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def lambert(vertices: Floats, triangles: Integers) -> Floats:
     """Ambient and diffuse light per vertex: (N,) float32 in 0..1. Arguments and errors as in :func:`phong`.
 
     The C renderer places the lamp by the mean and range of the *normals*, before they are made unit length, where those
     of the vertices were surely meant. Its pictures depend on that, so it is kept. z counts from its smallest value.
     """
     vertices, triangles = checked_mesh(vertices, triangles)
-    corners = vertices[triangles].astype(np.float64)
-    areas = np.cross(corners[:, 2] - corners[:, 0], corners[:, 1] - corners[:, 0])
-    sums = np.stack(
-        [np.bincount(triangles.ravel(), np.repeat(areas[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
-        axis=1,
-    )
+    sums = -summed_normals(vertices, triangles)  # y runs down, which mirrors the mesh
     placed = vertices - np.array([0.0, 0.0, vertices[:, 2].min()])
     to_lamp = _unit(LAMP - (placed - sums.mean(axis=0)) / np.maximum(np.ptp(sums, axis=0), 1e-6))
     cosine = (to_lamp * _unit(sums)).sum(axis=1)
@@ -61,12 +58,12 @@ def lambert(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 LIGHTS = {"phong": phong, "lambert": lambert}
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Floats) -> Floats:
     """Rows of length 1; rows of length 0 stay 0."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _in_unit_box(vertices: np.ndarray) -> np.ndarray:
+def _in_unit_box(vertices: Floats) -> Floats:
     """The vertices, centred, their largest side from -1 to 1."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     return (vertices - (low + high) / 2) * (2.0 / max(float((high - low).max()), 1e-6))

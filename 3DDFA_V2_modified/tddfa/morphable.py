@@ -18,43 +18,56 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from .archives import Archive
+from .arrays import Floats, Integers
+from .describe import short_repr
+from .files import check_file
 from .model_files import Context, combine, fields_from_official, fields_from_open_file
 from .safe_pickle import load_pickle
 from .topology import fill_loops
 
 __all__ = ["Context", "MorphableModel"]
 
+LARGEST_FILE = 2**30
+"""Bytes of a face model's file, unpacked; BFM with all its components has half as many."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class MorphableModel:
     """A linear 3D face model.
 
     Attributes:
-        u: (3N, 1) float32 mean. w_shp: (3N, ns) and w_exp: (3N, ne) float32 components, column after column in memory
-            (three times as fast to multiply as row after row); in the open model their coefficients have unit variance.
+        u: (3N, 1) float32 mean.
+        w_shp: (3N, ns) float32 shape components, column after column in memory (three times as fast to multiply as row
+            after row); in the open model their coefficients have unit variance.
+        w_exp: (3N, ne) float32 expression components, likewise.
         keypoints: (204,) int32 rows of the 68 landmarks (x, y, z of each).
         tri: (M, 3) int32, counter-clockwise from outside.
-        uv: (N, 2) float32 in 0..1 or None. region: (N,) uint8 labels into ``region_names`` or None.
-        ambient: (N,) float32 in 0..1 or None. context: scalp and neck, a ``Context``, or None.
+        uv: (N, 2) float32 in 0..1 or None.
+        region: (N,) uint8 labels into ``region_names`` or None.
+        ambient: (N,) float32 in 0..1 or None.
+        context: scalp and neck, a ``Context``, or None.
         shoulders: a ``Context`` that hangs on the neck's lower edge, or None; pictures may use clothes instead.
         expression_bank: (B, ne) float32 plausible expression coefficients or None.
         name: "open" or the file's name.
     """
 
-    u: np.ndarray
-    w_shp: np.ndarray
-    w_exp: np.ndarray
-    keypoints: np.ndarray
-    tri: np.ndarray
-    uv: np.ndarray | None = None
-    region: np.ndarray | None = None
+    u: Floats
+    w_shp: Floats
+    w_exp: Floats
+    keypoints: Integers
+    tri: Integers
+    uv: Floats | None = None
+    region: Integers | None = None
     region_names: tuple[str, ...] = ()
-    ambient: np.ndarray | None = None
+    ambient: Floats | None = None
     context: Context | None = None
     shoulders: Context | None = None
-    expression_bank: np.ndarray | None = None
+    expression_bank: Floats | None = None
     name: str = "open"
-    _back: tuple[sp.csr_matrix, np.ndarray] | None = field(default=None, repr=False)
+    _back: tuple[sp.csr_matrix, Integers] | None = field(default=None, repr=False)
+
+    __repr__ = short_repr
 
     @classmethod
     def open(cls) -> MorphableModel:
@@ -73,12 +86,10 @@ class MorphableModel:
             FileNotFoundError: no such file.
             ValueError: unknown layout, or the pickle holds anything but arrays and plain containers.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"Expected a face model at {path}, found no such file; check the path.")
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**fields_from_open_file({key: file[key] for key in file.files}, path.name))
+        path = check_file(path, largest=LARGEST_FILE, what="a face model")
+        if path.suffix.lower() == ".npz":
+            with Archive(path, largest=LARGEST_FILE, what="a face model") as file:
+                return cls(**fields_from_open_file({name: file[name] for name in file.names}, path.name))
         content = load_pickle(path)
         tri_is_apart = path.name == "bfm_noneck_v3.pkl" or (isinstance(content, dict) and "tri" not in content)
         if isinstance(content, dict) and tri_is_apart and (path.parent / "tri.pkl").is_file():
@@ -86,7 +97,7 @@ class MorphableModel:
         return cls(**fields_from_official(content, path.name))
 
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Floats:
         """Vertices (N, 3) float32 of the mean face."""
         return self.u.reshape(-1, 3)
 
@@ -96,30 +107,35 @@ class MorphableModel:
         return len(self.u) // 3
 
     @property
-    def landmark_vertices(self) -> np.ndarray:
+    def landmark_vertices(self) -> Integers:
         """Vertex indices (68,) of the landmarks in iBUG order."""
         return self.keypoints.reshape(-1, 3)[:, 0] // 3
 
-    def reconstruct(self, shape: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    def reconstruct(self, shape: Floats, expression: Floats) -> Floats:
         """Vertices (N, 3) float32 of the face with these coefficients.
 
         Fewer coefficients than components are allowed: the missing ones are zero.
 
         Raises:
             ValueError: not one-dimensional, or more coefficients than components.
+
+        Example:
+            >>> model = MorphableModel.open()
+            >>> model.reconstruct(np.zeros(40), np.zeros(10)).shape
+            (13012, 3)
         """
         return combine(self.u, self.w_shp, self.w_exp, shape, expression)
 
-    def landmarks(self, vertices: np.ndarray) -> np.ndarray:
+    def landmarks(self, vertices: Floats) -> Floats:
         """The 68 landmark rows (68, 3) of (N, 3) vertices in any frame; closed (N + B, 3) vertices are fine."""
         return np.asarray(vertices)[self.landmark_vertices]
 
     @property
-    def closed_tri(self) -> np.ndarray:
+    def closed_tri(self) -> Integers:
         """Triangles (M2, 3) int32 of the closed solid over N + B vertices; fixed for a model."""
         return self._closing()[1]
 
-    def close(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def close(self, vertices: Floats) -> tuple[Floats, Integers]:
         """The solid's watertight mesh.
 
         Args:
@@ -141,19 +157,20 @@ class MorphableModel:
         weights, triangles = self._closing()
         return np.concatenate([vertices, (weights @ vertices).astype(vertices.dtype)]), triangles
 
-    def _closing(self) -> tuple[sp.csr_matrix, np.ndarray]:
+    def _closing(self) -> tuple[sp.csr_matrix, Integers]:
         """(weights (B, N), closed triangles); worked out once for models that bring none."""
         if self._back is None:
             weights, triangles = fill_loops(self.tri, self.vertex_count)
             back = weights.astype(np.float32), np.ascontiguousarray(triangles, dtype=np.int32)
             object.__setattr__(self, "_back", back)
+            return back
         return self._back
 
-    def sample_shape(self, rng: np.random.Generator, *, limit: float = 2.5) -> np.ndarray:
+    def sample_shape(self, rng: np.random.Generator, *, limit: float = 2.5) -> Floats:
         """Random shape coefficients (ns,) float32: standard normal, clipped at ``limit``."""
         return np.clip(rng.standard_normal(self.w_shp.shape[1]), -limit, limit).astype(np.float32)
 
-    def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_expression(self, rng: np.random.Generator) -> Floats:
         """Random expression coefficients (ne,) float32 from the bank.
 
         Raises:

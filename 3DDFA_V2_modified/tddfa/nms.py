@@ -6,11 +6,14 @@ threshold, a double.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _nms
+from .arrays import Floats, Integers
+from .raster import as_numbers
 
 
-def nms(boxes: np.ndarray, threshold: float) -> list[int]:
+def nms(boxes: Floats, threshold: float) -> list[int]:
     """Rows of the boxes that stay, best score first.
 
     Args:
@@ -21,6 +24,10 @@ def nms(boxes: np.ndarray, threshold: float) -> list[int]:
 
     Raises:
         ValueError: boxes that are not (N, 5), or NaN among them.
+
+    Example:
+        >>> nms(np.array([[0, 0, 9, 9, 0.8], [1, 0, 9, 9, 0.9], [40, 40, 60, 60, 0.5]]), 0.3)
+        [1, 2]
     """
     boxes = checked_boxes(boxes)
     order = by_score(boxes)
@@ -38,8 +45,8 @@ SOFT_NMS_METHODS = ("hard", "linear", "gaussian")
 
 
 def soft_nms(
-    boxes: np.ndarray, *, method: str = "hard", sigma: float = 0.5, threshold: float = 0.3, min_score: float = 0.001
-) -> np.ndarray:
+    boxes: Floats, *, method: str = "hard", sigma: float = 0.5, threshold: float = 0.3, min_score: float = 0.001
+) -> Floats:
     """The boxes (M, 5) float32 with the scores of overlapped ones lowered, best first, as 3DDFA_V2's soft-NMS.
 
     Again and again the box of the highest score is taken, and the scores of those that overlap it are multiplied by a
@@ -49,7 +56,10 @@ def soft_nms(
 
     Args:
         boxes: (N, 5) float32, rows x0, y0, x1, y1 (pixels, both corners inside) and score; they are not changed.
-        method: "hard", "linear" or "gaussian". threshold: overlap from which the first two lower a score.
+        method: "hard", "linear" or "gaussian".
+        sigma: width of the gaussian.
+        threshold: overlap from which "hard" and "linear" lower a score.
+        min_score: below it an overlapped box is dropped.
 
     Raises:
         ValueError: an unknown method, boxes that are not (N, 5), or NaN among them.
@@ -57,7 +67,7 @@ def soft_nms(
     if method not in SOFT_NMS_METHODS:
         raise ValueError(f"Expected one of the methods {SOFT_NMS_METHODS}, got {method!r}; choose one of these.")
     boxes = checked_boxes(boxes).copy()
-    sigma, threshold, min_score = np.float32(sigma), np.float32(threshold), np.float32(min_score)
+    width, limit, least = np.float32(sigma), np.float32(threshold), np.float32(min_score)
     i, count = 0, len(boxes)
     while i < count:
         best = i + int(boxes[i:count, 4].argmax())
@@ -65,17 +75,17 @@ def soft_nms(
         rest = boxes[i + 1 : count]
         overlap, meets = _overlaps(boxes[i], rest)
         if method == "gaussian":
-            weight = np.exp(-(overlap * overlap / sigma).astype(np.float64)).astype(np.float32)
+            weight = np.exp(-(overlap * overlap / width).astype(np.float64)).astype(np.float32)
         else:
             lowered = 1 - overlap if method == "linear" else np.float32(0)
-            weight = np.where(overlap > threshold, lowered, np.float32(1))
+            weight = np.where(overlap > limit, lowered, np.float32(1))
         rest[:, 4] = np.where(meets, weight * rest[:, 4], rest[:, 4])
-        count -= _drop(rest, meets & (rest[:, 4] < min_score))
+        count -= _drop(rest, meets & (rest[:, 4] < least))
         i += 1
     return boxes[:count]
 
 
-def _overlaps(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _overlaps(box: Floats, others: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Intersection over union (N,) float32 of a box with others, and whether they share a pixel at all."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:4], others[:, 2:4])
     width, height = (high - low + 1).T
@@ -86,7 +96,7 @@ def _overlaps(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return inter / (own + area - inter).astype(np.float32), (width > 0) & (height > 0)
 
 
-def _drop(boxes: np.ndarray, dropped: np.ndarray) -> int:
+def _drop(boxes: Floats, dropped: NDArray[np.bool_]) -> int:
     """Overwrite each dropped box by the last one left, which the original's order of equal scores rests on."""
     left = len(boxes)
     for k in np.flatnonzero(dropped):
@@ -98,18 +108,18 @@ def _drop(boxes: np.ndarray, dropped: np.ndarray) -> int:
     return len(boxes) - left
 
 
-def by_score(boxes: np.ndarray) -> np.ndarray:
+def by_score(boxes: Floats) -> Integers:
     """(N,) int64 rows of the boxes, best score first."""
     return boxes[:, 4].argsort()[::-1]
 
 
-def checked_boxes(boxes: np.ndarray) -> np.ndarray:
+def checked_boxes(boxes: Floats) -> Floats:
     """The boxes as a C-contiguous (N, 5) float32 array, or a ValueError that says what is wrong with them."""
-    boxes = np.ascontiguousarray(boxes, np.float32)
+    boxes = as_numbers(boxes, np.float32, what="boxes")
     if boxes.size == 0:
         return np.zeros((0, 5), np.float32)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise ValueError(f"expected boxes of shape (N, 5), got {boxes.shape}; rows are x0, y0, x1, y1, score")
+        raise ValueError(f"Expected boxes of shape (N, 5), got {boxes.shape}; rows are x0, y0, x1, y1, score.")
     if np.isnan(boxes).any():
-        raise ValueError("expected boxes without NaN, got some; look at what the detector received")
+        raise ValueError("Expected boxes without NaN, got some; look at what the detector received.")
     return boxes

@@ -7,7 +7,6 @@ picture = draw_output("pncc", image, faces, tddfa.model)
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,14 +14,28 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .archives import Archive
+from .arrays import Floats, Image
+from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from .export import save_obj, save_ply
-from .files import write_bytes
+from .files import check_target, write_bytes
+from .interfaces import Detector
 from .morphable import MorphableModel
 from .regressor import TDDFA
 from .texture import texture_coordinates, uv_texture
 
-__all__ = ["MESHES", "OUTPUTS", "PICTURES", "FaceSet", "draw_output", "find_faces", "save_arrays", "save_output"]
+__all__ = [
+    "MESHES",
+    "OUTPUTS",
+    "PICTURES",
+    "FaceSet",
+    "check_arrays_target",
+    "draw_output",
+    "find_faces",
+    "save_arrays",
+    "save_output",
+]
 
 PICTURES = ("2d_sparse", "2d_dense", "3d", "depth", "pncc", "uv_tex", "pose")
 MESHES = ("ply", "obj")
@@ -31,30 +44,46 @@ OUTPUTS = PICTURES + MESHES
 
 JPEG_QUALITY = 95
 
+ARRAYS = ("boxes", "roi", "params", "sparse", "dense", "pose_deg")
+"""Names of what :func:`save_arrays` writes."""
 
-@dataclass(frozen=True)
+BEGINNINGS = {"ply": b"ply\n", "obj": b"v ", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89PNG"}
+"""What the files begin with: only such a one is replaced."""
+
+
+@dataclass(frozen=True, repr=False)
 class FaceSet:
     """The faces of one photo, F of them, in image pixels (x right, y down, z towards the camera).
 
     Attributes:
-        boxes: (F, 5) float32 x0, y0, x1, y1, score. rois: (F, 4) float64 squares that the network saw.
-        params: (F, 62) float32. sparse: (F, 68, 3) and dense: (F, N, 3) float32; the smallest z of each face is 0 in
-        each of the two apart, as in 3DDFA_V2. pose_deg: (F, 3) float64 yaw, pitch, roll.
+        boxes: (F, 5) float32 x0, y0, x1, y1, score.
+        rois: (F, 4) float64 squares that the network saw.
+        params: (F, 62) float32.
+        sparse: (F, 68, 3) float32 landmarks; the smallest z of each face is 0, as in 3DDFA_V2.
+        dense: (F, N, 3) float32 vertices; the smallest z of each face is 0, apart from that of its landmarks.
+        pose_deg: (F, 3) float64 yaw, pitch, roll.
     """
 
-    boxes: np.ndarray
-    rois: np.ndarray
-    params: np.ndarray
-    sparse: np.ndarray
-    dense: np.ndarray
-    pose_deg: np.ndarray
+    boxes: Floats
+    rois: Floats
+    params: Floats
+    sparse: Floats
+    dense: Floats
+    pose_deg: Floats
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.boxes)
 
 
-def find_faces(image: np.ndarray, detector: Callable[[np.ndarray], np.ndarray], tddfa: TDDFA) -> FaceSet:
-    """The faces that the detector sees in a photo (H, W, 3) uint8 RGB, fitted by the regressor.
+def find_faces(image: Image, detector: Detector, tddfa: TDDFA) -> FaceSet:
+    """The faces that the detector sees in a photo, fitted by the regressor.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detector: gives their boxes, best first.
+        tddfa: the regressor with its face model.
 
     Raises:
         ValueError: no such image.
@@ -65,10 +94,18 @@ def find_faces(image: np.ndarray, detector: Callable[[np.ndarray], np.ndarray], 
     return FaceSet(boxes, rois, params, sparse, dense, tddfa.pose(params))
 
 
-def draw_output(option: str, image: np.ndarray, faces: FaceSet, model: MorphableModel) -> np.ndarray:
-    """One of the seven pictures (``PICTURES``) as 3DDFA_V2's command line draws it: (H', W', 3) uint8 RGB.
+def draw_output(option: str, image: Image, faces: FaceSet, model: MorphableModel) -> Image:
+    """One of the seven pictures as 3DDFA_V2's command line draws it.
 
-    The two landmark pictures are 1800 pixels wide, ``uv_tex`` is 256 by F * 256, the others have the photo's size.
+    Args:
+        option: one of ``PICTURES``.
+        image: (H, W, 3) uint8 RGB, the photo.
+        faces: what :func:`find_faces` found in it.
+        model: the face model that they were fitted with.
+
+    Returns:
+        (H', W', 3) uint8 RGB. The two landmark pictures are 1800 pixels wide, ``uv_tex`` is 256 by F * 256, the others
+        have the photo's size.
 
     Raises:
         ValueError: another option, or a model that has no texture coordinates (``uv_tex``).
@@ -91,25 +128,42 @@ def draw_output(option: str, image: np.ndarray, faces: FaceSet, model: Morphable
 
 
 def save_output(
-    option: str, path: str | PathLike[str], image: np.ndarray, faces: FaceSet, model: MorphableModel
-) -> np.ndarray | None:
-    """Write one of the nine outputs (``OUTPUTS``); the path's ending says which kind of picture (.jpg, .png, ...).
+    option: str,
+    path: str | PathLike[str],
+    image: Image,
+    faces: FaceSet,
+    model: MorphableModel,
+    *,
+    source: Path | None = None,
+) -> Image | None:
+    """Write one of the nine outputs.
+
+    Args:
+        option: one of ``OUTPUTS``.
+        path: the file; its ending says which kind of picture (.jpg, .png, ...).
+        image: (H, W, 3) uint8 RGB, the photo.
+        faces: what :func:`find_faces` found in it.
+        model: the face model that they were fitted with.
+        source: the photo's file, which is never replaced.
 
     Returns:
         The picture, or None for a mesh.
 
     Raises:
-        ValueError: another option or ending. OSError: the file cannot be written.
+        ValueError: another option or ending, or a file there that is of another kind.
+        OSError: the file cannot be written.
     """
+    ending = Path(path).suffix.lower()
+    if option in MESHES and ending != f".{option}":
+        raise ValueError(f"Expected a file that ends in .{option}, got {Path(path).name}; rename it.")
+    check_target(path, BEGINNINGS.get(option, BEGINNINGS.get(ending)), source=source)
     if option in MESHES:
         save = save_ply if option == "ply" else save_obj
         save(path, image, faces.dense, model.tri)
         return None
     picture = draw_output(option, image, faces, model)
     try:
-        done, data = cv2.imencode(
-            Path(path).suffix.lower(), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        )
+        done, data = cv2.imencode(ending, picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except cv2.error:
         done = False
     if not done:
@@ -118,13 +172,34 @@ def save_output(
     return picture
 
 
-def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
-    """Write the numbers as .npz: boxes (F, 5), roi (F, 4), params (F, 62), sparse (F, 3, 68), dense (F, 3, N),
-    pose_deg (F, 3), named and shaped as 3DDFA_V2's own numbers.
+def check_arrays_target(path: str | PathLike[str], *, source: Path | None = None) -> Path:
+    """The path for :func:`save_arrays`, when it ends in .npz and no other file would be lost.
 
     Raises:
+        ValueError: another ending, the source, or a file there that ``save_arrays`` did not write.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise ValueError(f"Expected a file that ends in .npz for the arrays, got {path.name}; name another one.")
+    if check_target(path, b"PK", source=source).is_file() and path.stat().st_size:
+        with Archive(path, largest=2**32, what="the arrays of an earlier run") as archive:
+            if archive.names != set(ARRAYS):
+                raise ValueError(
+                    f"Expected to replace the arrays of an earlier run only, {path} holds others; move it."
+                )
+    return path
+
+
+def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
+    """Write the numbers as .npz, named and shaped as 3DDFA_V2's own.
+
+    They are boxes (F, 5), roi (F, 4), params (F, 62), sparse (F, 3, 68), dense (F, 3, N) and pose_deg (F, 3).
+
+    Raises:
+        ValueError: another ending, or a file there that was not written by this.
         OSError: the file cannot be written.
     """
+    check_arrays_target(path)
     memory = io.BytesIO()
     np.savez_compressed(
         memory,
@@ -138,7 +213,7 @@ def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
     return write_bytes(path, memory.getvalue())
 
 
-def _from_zero(vertices: np.ndarray) -> np.ndarray:
+def _from_zero(vertices: Floats) -> Floats:
     """Faces (F, N, 3), the smallest z of each moved to 0."""
     if not len(vertices):
         return vertices

@@ -6,9 +6,10 @@ Read these first. Each function takes what its compiled twin takes and returns t
 import numpy as np
 from scipy import ndimage
 
+from .contract import CROP_SIZE, SLICES_PER_PIXEL, VOLUME_DEPTH
+from .mesh import signed_volume, summed_normals
 from .nms import by_score, checked_boxes
 from .raster import RasterBuffers
-from .voxelizer import SLICES_PER_PIXEL
 
 SUBPIXELS = 1024
 
@@ -18,7 +19,8 @@ def scan_triangle(corners: np.ndarray, height: int, width: int) -> tuple[np.ndar
 
     Args:
         corners: (3, 2) int64, x and y in 1/1024 pixel.
-        height, width: the frame.
+        height: rows of the frame.
+        width: columns of the frame.
 
     Returns:
         x (P,), y (P,), the corners' weights (P, 3) as int64 whose sum is |area|, and twice the signed area. A centre
@@ -79,17 +81,13 @@ def interpolate(
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray, *, axes: str = "image") -> np.ndarray:
     """Twin of :func:`tddfa.raster.vertex_normals`."""
     vertices = np.asarray(vertices, np.float64)
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    weighted = np.cross(b - a, c - a) * (-1 if axes == "image" else 1)
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, triangles[:, k], weighted)
+    normals = summed_normals(vertices, triangles) * (-1 if axes == "image" else 1)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0).astype(np.float32)
 
 
 def voxelize(
-    vertices: np.ndarray, triangles: np.ndarray, *, size: int = 192, depth: int = 200, step: int = 1
+    vertices: np.ndarray, triangles: np.ndarray, *, size: int = CROP_SIZE, depth: int = VOLUME_DEPTH, step: int = 1
 ) -> tuple[np.ndarray, float]:
     """Twin of :func:`tddfa.voxelizer.voxelize`: crossings per column, their running sum, and two clean-ups."""
     vertices = np.asarray(vertices, np.float64)
@@ -98,8 +96,7 @@ def voxelize(
     offset = depth - 0.5 - z.max() if too_deep else (depth - 1) / 2 - (z.min() + z.max()) / 2
     snapped = np.rint(((vertices[:, :2] + 0.5) / step - 0.5) * SUBPIXELS).astype(np.int64)
     slices = SLICES_PER_PIXEL * vertices[:, 2] + offset
-    a, b, c = (vertices[triangles[:, k]] - vertices[0] for k in range(3))
-    outwards = float((a * np.cross(b, c)).sum()) > 0
+    outwards = signed_volume(vertices, triangles) > 0
     side = size // step
     change = np.zeros((depth + 1, side, side), np.int32)
     for corners in triangles:

@@ -16,19 +16,13 @@ import cv2
 import numpy as np
 from torch import nn
 
+from .arrays import Floats, Image, Integers
 from .assets import AssetError, available, resolve
 from .backbones import build_backbone
+from .boxes import crop_roi, roi_from_box, roi_from_landmarks
 from .checkpoints import read_checkpoint
-from .geometry import (
-    NETWORK_SIZE,
-    crop_roi,
-    decompose,
-    image_from_roi,
-    official_angles,
-    project,
-    roi_from_box,
-    roi_from_landmarks,
-)
+from .contract import EXPRESSION_COUNT, NETWORK_SIZE, PARAMETER_COUNT, POSE_COUNT, SHAPE_COUNT
+from .geometry import decompose, image_from_roi, official_angles, project
 from .images import checked_image
 from .morphable import MorphableModel
 from .runtimes import make_runner
@@ -40,8 +34,8 @@ OPEN_WEIGHTS = Path(__file__).parent / "data" / "mb05_open.safetensors"
 OFFICIAL_WEIGHTS = {"mb1": "mb1_120x120.pth", "mb05": "mb05_120x120.pth", "resnet22": "resnet22.pth"}
 OFFICIAL_MODEL, OFFICIAL_SCALING = "bfm_noneck_v3.pkl", "param_mean_std_62d_120x120.pkl"
 
-COUNTS = (12, 40, 10)
-"""Numbers of pose, shape and expression."""
+COMPONENTS = (SHAPE_COUNT, EXPRESSION_COUNT)
+"""How many a face model must have."""
 
 LARGEST_ROI = 20
 """A roi whose side is more than so many times the photo's is refused: its crop would not fit into memory."""
@@ -56,14 +50,20 @@ class TDDFA:
             ones. Official files that are named but not at hand are fetched.
         model: the face model that the weights were trained for. None: the open one for weights that carry the
             parameters' mean and deviation, as the open ones do, else the official one.
-        runtime: "torch" or "onnx". threads: threads of the network, or None for the runtime's own choice.
+        runtime: "torch" or "onnx".
+        threads: threads of the network, or None for the runtime's own choice.
 
     Attributes:
-        model: the ``MorphableModel``. size: side of the network's crop, 120 px. mean, std: (62,) float32 scaling of
-        the network's output. path: the checkpoint.
+        model: the ``MorphableModel``.
+        size: side of the network's crop, 120 px.
+        mean: (62,) float32, added to the network's output.
+        std: (62,) float32, which the output is multiplied by before.
+        path: the checkpoint.
+        runtime: what runs the network.
 
     Raises:
-        AssetError: files that are missing, damaged or another network's. ValueError: an unknown runtime, or a face
+        AssetError: files that are missing, damaged or another network's.
+        ValueError: an unknown runtime, or a face
         model with other than 40 and 10 components.
     """
 
@@ -75,29 +75,34 @@ class TDDFA:
         runtime: str = "torch",
         threads: int | None = None,
     ) -> None:
-        self.size = NETWORK_SIZE
+        self.size, self.runtime = NETWORK_SIZE, runtime
         self.path = weights_path(weights)
         tensors = read_checkpoint(self.path)
-        scaling = [tensors.pop(f"parameter_{key}", None) for key in ("mean", "std")]
+        mean, std = tensors.pop("parameter_mean", None), tensors.pop("parameter_std", None)
         network = build_backbone(tensors, self.path.name)
-        own = scaling[0] is not None and scaling[1] is not None
-        self.mean, self.std = (part.numpy() for part in scaling) if own else official_scaling()
-        if model is None:
-            model = MorphableModel.open() if own else official_model()
-        self.model = _checked_model(model)
+        self.mean: Floats
+        self.std: Floats
+        if mean is not None and std is not None:
+            self.mean, self.std, usual_model = mean.numpy(), std.numpy(), MorphableModel.open
+        else:
+            (self.mean, self.std), usual_model = official_scaling(), official_model
+        self.model = _checked_model(usual_model() if model is None else model)
         self._check_lengths(network)
-        self._run = make_runner(network, name=f"regressor_{self.path.stem}", example=(3, self.size, self.size),
-                                runtime=runtime, threads=threads)  # fmt: skip
+        name, example = f"regressor_{self.path.stem}", (3, self.size, self.size)
+        self._run = make_runner(network, name=name, example=example, runtime=runtime, threads=threads)
         self._sparse = _basis(self.model, self.model.landmark_vertices)
 
+    def __repr__(self) -> str:
+        return f"TDDFA({self.path.name}, face model {self.model.name}, {self.runtime})"
+
     @cached_property
-    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
+    def _dense(self) -> tuple[Floats, Floats]:
         """The basis of all vertices, copied into a quick order only when the dense face is first asked for."""
         return _basis(self.model, np.arange(self.model.vertex_count))
 
     def __call__(
-        self, image: np.ndarray, boxes: np.ndarray | Sequence[np.ndarray], *, crop_policy: str = "box"
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, image: Image, boxes: Floats | Sequence[Floats], *, crop_policy: str = "box"
+    ) -> tuple[Floats, Floats]:
         """The parameters of the faces in a photo.
 
         Args:
@@ -118,23 +123,26 @@ class TDDFA:
         roi_of = _roi_of_box if crop_policy == "box" else _roi_of_landmarks
         rois = [_checked_roi(roi_of(given), image, number) for number, given in enumerate(boxes)]
         if not rois:
-            return np.zeros((0, sum(COUNTS)), np.float32), np.zeros((0, 4))
+            return np.zeros((0, PARAMETER_COUNT), np.float32), np.zeros((0, 4))
         batch = np.stack([network_input(self.crop(image, roi)) for roi in rois])
         output = self._run(batch)[0]
         return output * self.std + self.mean, np.array(rois, np.float64)
 
-    def crop(self, image: np.ndarray, roi: Sequence[float]) -> np.ndarray:
+    def crop(self, image: Image, roi: Sequence[float]) -> Image:
         """The roi of a photo as the network sees it: (120, 120, 3) uint8 RGB, black outside the photo."""
-        return cv2.resize(crop_roi(image, roi), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        crop = cv2.resize(crop_roi(image, roi), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(crop, np.uint8)
 
-    def reconstruct(self, params: np.ndarray, rois: np.ndarray, *, dense: bool = True) -> np.ndarray:
+    def reconstruct(self, params: Floats, rois: Floats, *, dense: bool = True) -> Floats:
         """The faces' vertices (F, N, 3) float32 in the photo's pixels, or their 68 landmarks (F, 68, 3).
 
         x right, y down, z towards the camera with a zero common to landmarks and vertices. The original subtracts
         each array's smallest z; see ``geometry.image_from_roi``.
 
         Args:
-            params: (F, 62) and rois: (F, 4), as the regressor returned them. dense: all N vertices or the landmarks.
+            params: (F, 62), as the regressor returned them.
+            rois: (F, 4), as the regressor returned them.
+            dense: all N vertices or the landmarks.
 
         Raises:
             ValueError: other shapes, or numbers that are not finite.
@@ -144,23 +152,23 @@ class TDDFA:
         faces = np.empty((len(params), len(mean) // 3, 3), np.float32)
         for face, row, roi in zip(faces, params, rois, strict=True):
             matrix = _image_matrix(decompose(row).matrix, roi, self.size)
-            placed = matrix[:, :3] @ (mean + basis @ row[COUNTS[0] :]).reshape(3, -1)
+            placed = matrix[:, :3] @ (mean + basis @ row[POSE_COUNT:]).reshape(3, -1)
             placed += matrix[:, 3:]
             face[:] = placed.T
         return faces
 
-    def pose(self, params: np.ndarray) -> np.ndarray:
+    def pose(self, params: Floats) -> Floats:
         """(F, 3) float64 yaw, pitch and roll in degrees as 3DDFA_V2 prints them, from (F, 62) parameters."""
         params, _ = _checked_faces(params, np.zeros((len(params), 4)))
-        return np.array([official_angles(row[:12].reshape(3, 4)) for row in params]).reshape(-1, 3)
+        return np.array([official_angles(row[:POSE_COUNT].reshape(3, 4)) for row in params]).reshape(-1, 3)
 
     def _check_lengths(self, network: nn.Module) -> None:
         """AssetError unless the network and its scaling speak of 62 numbers."""
         outputs = len(list(network.parameters())[-1])  # the last layer's bias
-        if {outputs, len(self.mean), len(self.std)} != {sum(COUNTS)}:
+        if {outputs, len(self.mean), len(self.std)} != {PARAMETER_COUNT}:
             raise AssetError(
-                f"Expected a regressor of {sum(COUNTS)} parameters in {self.path.name}, got {outputs} outputs and a "
-                f"scaling of {len(self.mean)} and {len(self.std)}; name another checkpoint."
+                f"Expected a regressor of {PARAMETER_COUNT} parameters in {self.path.name}, got {outputs} outputs and "
+                f"a scaling of {len(self.mean)} and {len(self.std)}; name another checkpoint."
             )
 
 
@@ -189,28 +197,29 @@ def official_model() -> MorphableModel:
     return MorphableModel.load(resolve(OFFICIAL_MODEL))
 
 
-def official_scaling() -> tuple[np.ndarray, np.ndarray]:
+def official_scaling() -> tuple[Floats, Floats]:
     """Mean and standard deviation (62,) float32 of the official regressors' parameters."""
     path = resolve(OFFICIAL_SCALING)
     content = load_pickle(path)
     try:
-        return tuple(np.asarray(content[key], np.float32).reshape(-1) for key in ("mean", "std"))
+        mean, std = (np.asarray(content[key], np.float32).reshape(-1) for key in ("mean", "std"))
     except (KeyError, TypeError, ValueError) as error:
         raise AssetError(f"Expected the arrays mean and std in {path}, got other things; get it again.") from error
+    return mean, std
 
 
-def network_input(crop: np.ndarray) -> np.ndarray:
+def network_input(crop: Image) -> Floats:
     """(3, 120, 120) float32 BGR in about -1 to 1, the channels last in memory, from an RGB crop."""
     return ((crop[:, :, ::-1].astype(np.float32) - 127.5) / 128.0).transpose(2, 0, 1)
 
 
-def _basis(model: MorphableModel, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _basis(model: MorphableModel, vertices: Integers) -> tuple[Floats, Floats]:
     """Mean (3N,) and components (3N, 50) of these N vertices: all x, then all y, then all z, which is fast to use."""
     rows = (3 * vertices + np.arange(3)[:, None]).ravel()
     return model.u[rows, 0], np.asfortranarray(np.concatenate([model.w_shp[rows], model.w_exp[rows]], axis=1))
 
 
-def _image_matrix(matrix: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
+def _image_matrix(matrix: Floats, roi: Floats, size: int) -> Floats:
     """The (3, 4) float32 matrix from model axes to the photo's pixels: the face's own, then ``image_from_roi``."""
     corners = np.eye(4, 3, k=-1)  # the origin and a unit step along each axis
     origin, *steps = image_from_roi(project(matrix, corners), roi, size=size)
@@ -220,12 +229,12 @@ def _image_matrix(matrix: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
 def _checked_model(model: MorphableModel) -> MorphableModel:
     """The model, when it has the components that the parameters speak of."""
     counts = model.w_shp.shape[1], model.w_exp.shape[1]
-    if counts != COUNTS[1:]:
-        raise ValueError(f"Expected a face model of {COUNTS[1:]} components, {model.name} has {counts}; name another.")
+    if counts != COMPONENTS:
+        raise ValueError(f"Expected a face model of {COMPONENTS} components, {model.name} has {counts}; name another.")
     return model
 
 
-def _roi_of_box(box: np.ndarray) -> tuple[float, ...]:
+def _roi_of_box(box: Floats) -> tuple[float, ...]:
     """The roi of one box, or NaN where the box is not finite."""
     box = np.asarray(box, np.float64)
     if box.shape not in ((4,), (5,)):
@@ -233,12 +242,12 @@ def _roi_of_box(box: np.ndarray) -> tuple[float, ...]:
     return roi_from_box(box) if np.isfinite(box).all() else (np.nan,) * 4
 
 
-def _roi_of_landmarks(landmarks: np.ndarray) -> tuple[float, ...]:
+def _roi_of_landmarks(landmarks: Floats) -> tuple[float, ...]:
     """The roi of one face's landmarks."""
     return roi_from_landmarks(landmarks)
 
 
-def _checked_roi(roi: tuple[float, ...], image: np.ndarray, number: int) -> tuple[float, ...]:
+def _checked_roi(roi: tuple[float, ...], image: Image, number: int) -> tuple[float, ...]:
     """The roi, when it is finite, not empty, and meets the photo."""
     height, width = image.shape[:2]
     left, top, right, bottom = roi
@@ -256,15 +265,15 @@ def _checked_roi(roi: tuple[float, ...], image: np.ndarray, number: int) -> tupl
     return roi
 
 
-def _checked_faces(params: np.ndarray, rois: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked_faces(params: Floats, rois: Floats) -> tuple[Floats, Floats]:
     """Parameters (F, 62) float32 and rois (F, 4) float64, finite, as many of one as of the other."""
     params, rois = np.asarray(params, np.float32), np.asarray(rois, np.float64)
     if params.size == 0 and rois.size == 0:
-        return params.reshape(0, sum(COUNTS)), rois.reshape(0, 4)
-    if params.ndim != 2 or params.shape[1] != sum(COUNTS) or rois.shape != (len(params), 4):
+        return params.reshape(0, PARAMETER_COUNT), rois.reshape(0, 4)
+    if params.ndim != 2 or params.shape[1] != PARAMETER_COUNT or rois.shape != (len(params), 4):
         raise ValueError(
-            f"Expected parameters (F, {sum(COUNTS)}) and rois (F, 4), got {params.shape} and {rois.shape}; pass what "
-            "the regressor returned."
+            f"Expected parameters (F, {PARAMETER_COUNT}) and rois (F, 4), got {params.shape} and {rois.shape}; pass "
+            "what the regressor returned."
         )
     if not np.isfinite(params).all() or not np.isfinite(rois).all():
         raise ValueError("Expected finite parameters and rois, got NaN or infinity; look at the face's crop.")

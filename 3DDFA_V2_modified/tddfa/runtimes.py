@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
+from .files import write_bytes
 
 __all__ = ["export_onnx", "fold_batch_norms", "limited_to", "make_runner"]
 
@@ -41,13 +42,16 @@ def make_runner(
 
     Args:
         network: in evaluation mode; takes (B, 3, H, W) and gives a tensor or a tuple of tensors.
-        name: beginning of the exported file's name. example: (3, H, W), an input size for the export.
-        runtime: "torch" or "onnx". threads: how many it may use, or None for its own choice.
+        name: beginning of the exported file's name.
+        example: (3, H, W), an input size for the export.
+        runtime: "torch" or "onnx".
+        threads: how many it may use, or None for its own choice.
         any_size: whether it must also take other heights and widths than the example's, which must then be so large
-        that no layer's output is a single pixel.
+            that no layer's output is a single pixel.
 
     Raises:
-        ValueError: an unknown runtime, or fewer than one thread. OSError: the cache cannot keep the exported network.
+        ValueError: an unknown runtime, or fewer than one thread.
+        OSError: the cache cannot keep the exported network.
     """
     if runtime not in ("torch", "onnx"):
         raise ValueError(f"Expected the runtime torch or onnx, got {runtime!r}; choose one of the two.")
@@ -75,7 +79,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 def _torch_runner(network: nn.Module, threads: int | None) -> Runner:
     """By torch: normalisations folded, channels last in memory, no gradients."""
-    network = fold_batch_norms(network).to(memory_format=torch.channels_last).requires_grad_(False)
+    network = fold_batch_norms(network).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(batch: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode(), limited_to(threads):
@@ -114,20 +119,31 @@ def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_
     """The network's ONNX file in the user's cache, written when it is not there yet.
 
     The weights' hash is part of the file's name: other weights give another file, as does another set of operators.
+    Its own hash lies beside it, so that a damaged one is written anew.
     """
     digest = hashlib.sha256(f"opset {OPSET}".encode())
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.numpy().tobytes())
     path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
-    if not path.is_file():
+    mark = path.with_suffix(".sha256")
+    if not _is_whole(path, mark):
         try:
             export_onnx(network, path, example=example, any_size=any_size)
+            write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
         except OSError as error:
             raise OSError(
                 f"Expected to keep an exported network in {cache_folder()}, got: {error.strerror or error}; "
                 "set $VRN_CACHE to a folder that can be written."
             ) from error
     return path
+
+
+def _is_whole(path: Path, mark: Path) -> bool:
+    """Whether the exported file has the hash that was noted when it was written."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == mark.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int], any_size: bool = False) -> None:

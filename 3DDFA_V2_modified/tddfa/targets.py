@@ -11,38 +11,41 @@ is listed in ``failures.csv``. The input folder is only read.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import multiprocessing
 import os
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .crop import CROP_SIZE, crop_matrix, transform_points, warp_similarity
-from .files import write_bytes
+from .arrays import Image, Volume
+from .console import sentence
+from .contract import CROP_SIZE, VOLUME_SHAPE
+from .crop import crop_matrix, transform_points, warp_similarity
+from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
+from .target_folder import FAILURE_COLUMNS, FAILURES, check_folders, claimed, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
+from .workers import worker_pool
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
-VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
 BATCH = 8
 """Pictures that a worker takes at once."""
 
-Reader = Callable[[Path], np.ndarray]
+LARGEST_SOURCE = 2**30
+"""Bytes of a picture's file."""
+
+Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
 
 
@@ -74,9 +77,9 @@ class _Job:
 
 def make_targets(
     pictures: Sequence[Path],
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     *,
-    root: str | os.PathLike,
+    root: str | os.PathLike[str],
     read: Reader,
     choice: FitterChoice | None = None,
     workers: int = 1,
@@ -86,22 +89,26 @@ def make_targets(
     """Make the targets of many pictures.
 
     Args:
-        pictures: files below ``root``. out: the output folder, made when missing; neither may lie in the other.
-        read: how a picture is read. choice: how its face is fitted; default: detect and fit.
+        pictures: files below ``root``.
+        out: the output folder, made when missing.
+        root: the folder of the pictures; neither folder may lie in the other.
+        read: how a picture is read.
+        choice: how its face is fitted; default: detect and fit.
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+        progress: show a bar.
 
     Raises:
-        ValueError: folders that lie in each other, two pictures for one target, or a bad choice.
+        ValueError: folders that lie in each other, an output folder with files of others, or a bad choice.
         OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
     """
     root, out = Path(root), Path(out)
-    _check_folders(root, out)
+    check_folders(root, out)
     tasks = _tasks(pictures, root)
     job = _Job(out, choice or FitterChoice(), read)
     fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
     out.mkdir(parents=True, exist_ok=True)
-    pending = _read_failures(out / "failures.csv")
+    pending = claimed(out)
     names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
     summary, good = Summary(), []
     outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
@@ -120,9 +127,9 @@ def make_targets(
     finally:
         rest = {shown: pending[shown] for shown in names.values() if shown in pending}
         failures = sorted({**rest, **summary.failures}.items())
-        _write_table(out / "failures.csv", ("picture", "reason"), failures)
+        write_table(out / FAILURES, FAILURE_COLUMNS, failures)
         if keep_pairs:
-            _write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
+            write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
     return summary
 
 
@@ -130,7 +137,10 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """Make one target, unless it is there and valid.
 
     Args:
-        picture: the picture's file. target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        picture: the picture's file.
+        target: the volume's path, ending in ``.npz``; the crop lies beside it.
+        fitter: finds the vertices of the face.
+        read: how the picture is read.
 
     Returns:
         Whether it had to be made.
@@ -141,7 +151,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     """
     crop_file = None if fitter.cropped else target.with_suffix(".png")
     try:
-        source = _digest(picture, *([] if fitter.companion is None else [picture.with_suffix(fitter.companion)]))
+        source = _digest(picture, *([] if fitter.companion is None else [beside(picture, fitter.companion)]))
     except OSError as error:
         raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
     if _is_valid(target, crop_file, source=source, settings=fitter.settings):
@@ -175,12 +185,14 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     return True
 
 
-def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict) -> bool:
+def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict[str, str]) -> bool:
     """Whether the target is whole, and was made of this very picture, with these settings, and with this crop."""
     try:
-        volume, _, meta = load_volume(target)
+        volume, _, meta = cast("tuple[Volume, float, object]", load_volume(target))
         crop = None if crop_file is None else _digest(crop_file)
     except (ValueError, OSError):
+        return False
+    if not isinstance(meta, dict):
         return False
     same = (meta.get("source"), meta.get("settings"), meta.get("crop")) == (source, settings, crop)
     return same and volume.shape == VOLUME_SHAPE and bool(volume.any())
@@ -190,7 +202,7 @@ def _digest(*paths: Path) -> str:
     """SHA-256 of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        digest.update(read_file(path, largest=LARGEST_SOURCE, what="a picture or its .mat file"))
     return digest.hexdigest()
 
 
@@ -199,21 +211,19 @@ def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
     try:
         made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
     except ValueError as error:
-        return task, " ".join(str(error).split()) or type(error).__name__
+        return task, sentence(error)
     return task, "made" if made else "kept"
 
 
-def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Iterator[tuple[_Task, str]]:
+def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple[_Task, str]]:
     for task in tasks:
         yield _attempt(task, job, fitter)
 
 
-def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Iterator[tuple[_Task, str]]:
+def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
     """The same by several processes, in any order."""
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
-    fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=fresh, initializer=signal.signal,
-                               initargs=(signal.SIGINT, signal.SIG_IGN))  # fmt: skip
+    pool = worker_pool(workers)
     try:
         for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
             yield from future.result()
@@ -237,36 +247,9 @@ def _fitter_of(choice: FitterChoice) -> Fitter:
 
 
 def _tasks(pictures: Sequence[Path], root: Path) -> list[_Task]:
-    """One task per picture; pictures that differ only in their ending keep it in their target's name."""
-    stems = Counter(path.with_suffix("") for path in pictures)
-    tasks = []
-    for path in sorted(pictures):
-        stem = path.relative_to(root).with_suffix("").as_posix()
-        if stems[path.with_suffix("")] > 1:
-            stem += "_" + path.suffix[1:].lower()
-        tasks.append(_Task(path, stem))
-    twice = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
-    if twice:
-        raise ValueError(f"Expected one picture per target, got several for {twice[0]}; rename all but one.")
-    return tasks
-
-
-def _check_folders(root: Path, out: Path) -> None:
-    if not root.is_dir():
-        raise NotADirectoryError(f"Expected a folder of pictures, {root} is none; check the path.")
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"Expected a folder for the targets, {out} is a file; name another one.")
-    inner, outer = out.resolve(), root.resolve()
-    if inner == outer or outer in inner.parents or inner in outer.parents:
-        raise ValueError(f"Expected an output folder apart from {root}, which is never written to, got {out}.")
-
-
-def _read_failures(path: Path) -> dict[str, str]:
-    """Picture → reason of an earlier run; none when the file is missing or is another one."""
-    if not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {row["picture"]: row["reason"] for row in csv.DictReader(file) if {"picture", "reason"} <= row.keys()}
+    """One task per picture."""
+    pictures = sorted(pictures)
+    return [_Task(path, name) for path, name in zip(pictures, result_names(pictures, root=root), strict=True)]
 
 
 def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, str]]:
@@ -276,9 +259,3 @@ def _pairs(tasks: Sequence[_Task], out: Path, cropped: bool) -> list[tuple[str, 
         crop = Path(os.path.relpath(task.picture, out)).as_posix() if cropped else f"{task.name}.png"
         rows.append((crop, f"{task.name}.npz"))
     return rows
-
-
-def _write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_bytes(path, text.getvalue().encode("utf-8"))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from .archives import read_npy
+from .arrays import Floats, Image, Integers
 from .canvas import Faces, each_face, sample_bilinear
 from .images import checked_image
+from .mat_files import read_arrays
 from .morphable import MorphableModel
 from .raster import RasterBuffers, checked_triangles, interpolate, rasterize
 
 __all__ = ["texture_coordinates", "uv_texture"]
 
 
-def texture_coordinates(model: MorphableModel) -> np.ndarray:
+def texture_coordinates(model: MorphableModel) -> Floats:
     """Where each vertex lies on the texture map: (N, 2) float32 in 0..1, u to the right, v up.
 
     The open model carries them. Those of BFM's face without neck are in 3DDFA_V2's ``BFM_UV.mat`` (of the whole head)
@@ -23,12 +26,10 @@ def texture_coordinates(model: MorphableModel) -> np.ndarray:
     """
     if model.uv is not None:
         return model.uv
-    from scipy.io import loadmat
-
     from .assets import resolve
 
-    whole_head = loadmat(resolve("BFM_UV.mat"))["UV"]
-    kept = np.load(resolve("indices.npy"), allow_pickle=False)
+    whole_head = read_arrays(resolve("BFM_UV.mat"), ["UV"])["UV"]
+    kept = read_npy(resolve("indices.npy"))
     if len(kept) != model.vertex_count:
         raise ValueError(
             f"Expected a model with {len(kept)} vertices, {model.name} has {model.vertex_count}; texture coordinates "
@@ -37,9 +38,7 @@ def texture_coordinates(model: MorphableModel) -> np.ndarray:
     return np.ascontiguousarray(whole_head[kept], np.float32)
 
 
-def uv_texture(
-    image: np.ndarray, vertices: Faces, triangles: np.ndarray, uv: np.ndarray, *, size: int = 256
-) -> np.ndarray:
+def uv_texture(image: Image, vertices: Faces, triangles: Integers, uv: Floats, *, size: int = 256) -> Image:
     """The texture maps of all faces, side by side: (size, F * size, 3) uint8 RGB, black where there is no skin.
 
     Args:
@@ -58,25 +57,25 @@ def uv_texture(
     uv = np.asarray(uv, np.float32)
     if uv.ndim != 2 or uv.shape[1] != 2:
         raise ValueError(f"Expected texture coordinates of shape (N, 2), got {uv.shape}.")
-    triangles = checked_triangles(triangles, len(uv))
+    corners = checked_triangles(triangles, len(uv))
     flat = np.zeros((len(uv), 3), np.float32)
     flat[:, 0] = uv[:, 0] * (size - 1)
     flat[:, 1] = size - uv[:, 1] * (size - 1) - 1
-    buffers = _with_rim(rasterize(flat, triangles, size, size), flat, triangles)
+    buffers = _with_rim(rasterize(flat, corners, size, size), flat, corners)
     textures = [
-        interpolate(sample_bilinear(image, face[:, :2]), triangles, buffers).clip(0, 255).astype(np.uint8)
+        interpolate(sample_bilinear(image, face[:, :2]), corners, buffers).clip(0, 255).astype(np.uint8)
         for face in each_face(vertices, count=len(uv))
     ]
     return np.concatenate([np.zeros((size, 0, 3), np.uint8), *textures], axis=1)
 
 
-def _with_rim(buffers: RasterBuffers, flat: np.ndarray, triangles: np.ndarray) -> RasterBuffers:
+def _with_rim(buffers: RasterBuffers, flat: Floats, triangles: Integers) -> RasterBuffers:
     """The buffers with the map's outermost pixels decided as Sim3DR does.
 
     BFM's map ends exactly on the centres of these pixels. Which of them Sim3DR fills is a matter of its rounding: a
     pixel counts when three float32 weights, worked out in a certain order, are above zero.
     """
-    triangle, barycentric, depth = (buffer.copy() for buffer in buffers)
+    triangle, barycentric, depth = buffers.triangle.copy(), buffers.barycentric.copy(), buffers.depth.copy()
     last = len(triangle) - 1
     rim = np.zeros(triangle.shape, bool)
     rim[[0, last]] = rim[:, [0, last]] = True
@@ -93,7 +92,7 @@ def _with_rim(buffers: RasterBuffers, flat: np.ndarray, triangles: np.ndarray) -
     return RasterBuffers(triangle, barycentric, depth)
 
 
-def _sim3dr_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def _sim3dr_weights(points: Floats, corners: Floats) -> Floats:
     """The weights (P, 3) of a triangle's corners (3, 2) at points (P, 2), all in float32, from dot products.
 
     The original's triangles run the other way round, so its first corner is our last.
@@ -101,7 +100,7 @@ def _sim3dr_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     c, b, a = corners
     to_c, to_b, to_p = c - a, b - a, points - a
 
-    def dot(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    def dot(p: Floats, q: Floats) -> Floats:
         return p[..., 0] * q[..., 0] + p[..., 1] * q[..., 1]
 
     cc, cb, bb, cp, bp = dot(to_c, to_c), dot(to_c, to_b), dot(to_b, to_b), dot(to_c, to_p), dot(to_b, to_p)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from .arrays import Integers
+
 __all__ = ["boundary_loops", "check_triangles", "fill_loops", "is_watertight", "largest_piece"]
 
 
-def check_triangles(triangles: np.ndarray) -> np.ndarray:
+def check_triangles(triangles: Integers) -> Integers:
     """Triangles as a contiguous int64 (M, 3) array.
 
     Raises:
@@ -30,12 +32,12 @@ def check_triangles(triangles: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def _directed_edges(triangles: np.ndarray) -> np.ndarray:
+def _directed_edges(triangles: Integers) -> Integers:
     """The 3M directed edges (from, to) of (M, 3) triangles."""
     return triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
 
 
-def _boundary_edges(triangles: np.ndarray) -> np.ndarray:
+def _boundary_edges(triangles: Integers) -> Integers:
     """Directed edges (K, 2) that no other triangle runs through in the opposite direction."""
     edges = _directed_edges(triangles)
     count = int(edges.max(initial=-1)) + 1
@@ -44,7 +46,7 @@ def _boundary_edges(triangles: np.ndarray) -> np.ndarray:
     return edges[~np.isin(forward, backward)]
 
 
-def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
+def boundary_loops(triangles: Integers) -> list[Integers]:
     """Closed loops of boundary edges, each an index array in the triangles' own edge direction, longest first.
 
     A loop that meets itself in a vertex is split there, so that every loop names a vertex once only.
@@ -56,7 +58,7 @@ def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
     following: dict[int, list[int]] = {}
     for start, end in edges.tolist():
         following.setdefault(start, []).append(end)
-    loops: list[np.ndarray] = []
+    loops: list[Integers] = []
     for start in sorted(following):
         while following.get(start):
             path, place = [start], {start: 0}
@@ -81,7 +83,7 @@ def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
     return sorted(loops, key=lambda loop: (-len(loop), int(loop.min())))
 
 
-def is_watertight(triangles: np.ndarray) -> bool:
+def is_watertight(triangles: Integers) -> bool:
     """True when every edge belongs to exactly two triangles that run through it in opposite directions."""
     edges = _directed_edges(check_triangles(triangles))
     if not len(edges):
@@ -92,7 +94,7 @@ def is_watertight(triangles: np.ndarray) -> bool:
     return bool(np.array_equal(forward, backward) and (np.diff(forward) > 0).all())
 
 
-def largest_piece(triangles: np.ndarray) -> np.ndarray:
+def largest_piece(triangles: Integers) -> Integers:
     """The triangles (K, 3) of the edge-connected piece with the most triangles, in their order."""
     triangles = check_triangles(triangles)
     edges = np.sort(_directed_edges(triangles), axis=1)
@@ -106,7 +108,7 @@ def largest_piece(triangles: np.ndarray) -> np.ndarray:
     return triangles[piece == np.bincount(piece).argmax()]
 
 
-def fill_loops(triangles: np.ndarray, vertex_count: int) -> tuple[sp.csr_matrix, np.ndarray]:
+def fill_loops(triangles: Integers, vertex_count: int) -> tuple[sp.csr_matrix, Integers]:
     """Close every opening with a fan around the mean of its loop.
 
     Args:
@@ -120,7 +122,7 @@ def fill_loops(triangles: np.ndarray, vertex_count: int) -> tuple[sp.csr_matrix,
     triangles = check_triangles(triangles)
     loops = boundary_loops(triangles)
     fans = [triangles]
-    rows: list[np.ndarray] = []
+    rows: list[Integers] = []
     for number, loop in enumerate(loops):
         apex = np.full(len(loop), vertex_count + number)
         fans.append(np.stack([np.roll(loop, -1), loop, apex], axis=1))

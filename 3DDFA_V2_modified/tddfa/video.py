@@ -11,15 +11,17 @@ Frames go in and come out one by one; a video never lies in memory as a whole.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from .geometry import crop_roi, roi_from_landmarks
+from .arrays import Floats, Image
+from .boxes import box_around, box_middles, box_overlaps, crop_roi, roi_from_landmarks
+from .describe import short_repr
+from .interfaces import Detector, Regressor
 
-__all__ = ["Fitter", "TrackedFrame", "smoothed", "track"]
+__all__ = ["TrackedFrame", "smoothed", "track"]
 
 MIN_ROI_AREA = 2020.0
 """A tracked crop below this many square pixels is given up and the detector asked, as in 3DDFA_V2."""
@@ -43,21 +45,8 @@ CHECK_MARGIN = 2.0
 MIN_OVERLAP = 0.25
 """IoU of the landmarks' box and a detected one above which they are the same face."""
 
-Detector = Callable[[np.ndarray], np.ndarray]
-"""(H, W, 3) uint8 RGB to boxes (F, 5) x0, y0, x1, y1, score, best first: ``tddfa.FaceBoxes``."""
 
-
-class Fitter(Protocol):
-    """What tracking needs of ``tddfa.TDDFA``."""
-
-    def __call__(self, image: np.ndarray, boxes: object, *, crop_policy: str) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters (F, 62) and rois (F, 4) for boxes, or for landmarks with ``crop_policy="landmark"``."""
-
-    def reconstruct(self, params: np.ndarray, rois: np.ndarray, *, dense: bool) -> np.ndarray:
-        """Vertices (F, N, 3) float32 in image pixels; 68 landmarks when not dense."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrackedFrame:
     """One frame and the face in it.
 
@@ -70,16 +59,18 @@ class TrackedFrame:
     """
 
     index: int
-    image: np.ndarray
-    landmarks: np.ndarray | None = None
-    vertices: np.ndarray | None = None
+    image: Image
+    landmarks: Floats | None = None
+    vertices: Floats | None = None
     detected: bool = False
+
+    __repr__ = short_repr
 
 
 def track(
-    frames: Iterable[np.ndarray],
+    frames: Iterable[Image],
     detector: Detector,
-    tddfa: Fitter,
+    tddfa: Regressor,
     *,
     dense: bool = False,
     check_every: int = 10,
@@ -94,7 +85,8 @@ def track(
 
     Args:
         frames: (H, W, 3) uint8 RGB each.
-        detector: see ``Detector``. tddfa: see ``Fitter``.
+        detector: see ``Detector``.
+        tddfa: see ``Regressor``.
         dense: the whole face too, not only its 68 landmarks.
         check_every: frames from one look of the detector to the next; 0 for none, as in 3DDFA_V2.
         smooth: (before, after) frames to average over, see :func:`smoothed`; None for none.
@@ -136,8 +128,8 @@ def _averages(frames: Iterable[TrackedFrame], before: int, after: int) -> Iterat
         past.append(current)
         if current.landmarks is None:
             return current
-        vertices = None if current.vertices is None else np.mean([each.vertices for each in window], axis=0)
-        return replace(current, landmarks=np.mean([each.landmarks for each in window], axis=0), vertices=vertices)
+        vertices = None if current.vertices is None else _mean(each.vertices for each in window)
+        return replace(current, landmarks=_mean(each.landmarks for each in window), vertices=vertices)
 
     for frame in frames:
         ahead.append(frame)
@@ -145,6 +137,11 @@ def _averages(frames: Iterable[TrackedFrame], before: int, after: int) -> Iterat
             yield oldest()
     while ahead:
         yield oldest()
+
+
+def _mean(faces: Iterable[Floats | None]) -> Floats:
+    """The mean of faces that are all there."""
+    return np.mean([face for face in faces if face is not None], axis=0)
 
 
 def _run(current: TrackedFrame, neighbours: Iterable[TrackedFrame], count: int) -> list[TrackedFrame]:
@@ -162,9 +159,9 @@ def _run(current: TrackedFrame, neighbours: Iterable[TrackedFrame], count: int) 
 
 
 def _follow(
-    frames: Iterable[np.ndarray], detector: Detector, tddfa: Fitter, dense: bool, check_every: int
+    frames: Iterable[Image], detector: Detector, tddfa: Regressor, dense: bool, check_every: int
 ) -> Iterator[TrackedFrame]:
-    last: np.ndarray | None = None  # the landmarks of the frame before
+    last: Floats | None = None  # the landmarks of the frame before
     unchecked = 0  # frames since the detector saw the face
     for index, image in enumerate(frames):
         fit, detected = None, False
@@ -187,11 +184,11 @@ def _follow(
         yield TrackedFrame(index, image, last, vertices, detected)
 
 
-_Fit = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Fit = tuple[Floats, Floats, Floats]
 """Landmarks (68, 3), parameters (1, 62), rois (1, 4)."""
 
 
-def _detect(tddfa: Fitter, image: np.ndarray, detector: Detector) -> _Fit | None:
+def _detect(tddfa: Regressor, image: Image, detector: Detector) -> _Fit | None:
     """The best detected face, fitted in its box and once more by its landmarks; None when there is none."""
     for box in detector(image):
         middle, side = _middle_and_side(box[:4].reshape(2, 2))
@@ -201,7 +198,7 @@ def _detect(tddfa: Fitter, image: np.ndarray, detector: Detector) -> _Fit | None
     return None
 
 
-def _fit(tddfa: Fitter, image: np.ndarray, where: np.ndarray, crop_policy: str) -> _Fit | None:
+def _fit(tddfa: Regressor, image: Image, where: Floats, crop_policy: str) -> _Fit | None:
     """One face fitted; None when the landmarks cannot be a face in that crop."""
     params, rois = tddfa(image, [where], crop_policy=crop_policy)
     if not np.isfinite(params).all():
@@ -214,7 +211,7 @@ def _fit(tddfa: Fitter, image: np.ndarray, where: np.ndarray, crop_policy: str) 
     return (landmarks, params, rois) if plausible and _within(middle, image) else None
 
 
-def _face_at(landmarks: np.ndarray, image: np.ndarray, detector: Detector) -> bool:
+def _face_at(landmarks: Floats, image: Image, detector: Detector) -> bool:
     """Whether the detector finds a face where the landmarks are; it sees only their surroundings."""
     middle, _ = _middle_and_side(landmarks)
     left, top, right, bottom = roi_from_landmarks(landmarks)
@@ -222,34 +219,26 @@ def _face_at(landmarks: np.ndarray, image: np.ndarray, detector: Detector) -> bo
     around = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
     corner = np.array([round(float(value)) for value in around[:2]] * 2, np.float64)
     found = np.asarray(detector(crop_roi(image, around))).reshape(-1, 5)[:, :4] + corner
-    own = np.concatenate([landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)])
-    return any(_overlap(own, box) >= MIN_OVERLAP for box in found)
+    return bool((box_overlaps(box_around(landmarks), found) >= MIN_OVERLAP).any())
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1."""
-    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
-    common = float(np.prod(np.clip(high - low, 0.0, None)))
-    return common / max(_area(one) + _area(other) - common, 1e-9)
-
-
-def _area(box: np.ndarray | tuple[float, float, float, float]) -> float:
+def _area(box: Floats | tuple[float, float, float, float]) -> float:
     return abs(float((box[2] - box[0]) * (box[3] - box[1])))
 
 
-def _within(point: np.ndarray, image: np.ndarray) -> bool:
+def _within(point: Floats, image: Image) -> bool:
     """Whether a point (2,) x, y lies in the picture."""
     height, width = image.shape[:2]
     return bool(0 <= point[0] < width and 0 <= point[1] < height)
 
 
-def _middle_and_side(points: np.ndarray) -> tuple[np.ndarray, float]:
+def _middle_and_side(points: Floats) -> tuple[Floats, float]:
     """Middle (2,) and longer side of the box around points (P, 2) or (P, 3), in pixels."""
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    return (low + high) / 2, float((high - low).max())
+    box = box_around(points)
+    return box_middles(box), float((box[2:] - box[:2]).max())
 
 
-def _jump(before: np.ndarray, after: np.ndarray) -> float:
+def _jump(before: Floats, after: Floats) -> float:
     """How far the landmarks moved in the picture (root mean square), in sides of the face."""
     moved = np.square(after[:, :2] - before[:, :2]).sum(axis=1).mean()
     return float(np.sqrt(moved)) / max(_middle_and_side(before)[1], 1e-9)

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .arrays import Image
+
 __all__ = ["VideoError", "VideoReader", "VideoWriter", "check_display"]
 
 USUAL_RATE = 25.0
@@ -34,11 +36,13 @@ class VideoReader:
 
     Args:
         source: a file, or the number of a camera.
-        start: first frame, counted from 0. end: last frame, itself included, as in 3DDFA_V2; None for all.
+        start: first frame, counted from 0.
+        end: last frame, itself included, as in 3DDFA_V2; None for all.
 
     Attributes:
-        rate: frames per second. expected: frames from ``start`` to ``end`` by the file's header, which may be wrong
-            (a cut file, an edit list), or None.
+        rate: frames per second.
+        expected: frames from ``start`` to ``end`` by the file's header, which may be wrong (a cut file, an edit list),
+            or None.
 
     Raises:
         VideoError: no such file or camera, no video in it, or an impossible range; while iterating, when not a single
@@ -72,16 +76,16 @@ class VideoReader:
             return max(stop - self._start, 0)
         return None if self._end is None else self._end + 1 - self._start
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Image]:
         index = 0
         while index < self._start and self._capture.grab():
             index += 1
         while self._end is None or index <= self._end:
             there, bgr = self._capture.read() if index >= self._start else (False, None)
-            if not there:
+            if not there or bgr is None:
                 break
             index += 1
-            yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            yield np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
         if index <= self._start:
             raise VideoError(
                 f"Expected frames from number {self._start} on, {self.name} gives {index} frames that can be read; "
@@ -107,13 +111,15 @@ class VideoWriter:
     stays. An odd last row or column is cut off by the format.
 
     Args:
-        path: ends in .mp4; missing folders are made. rate: frames per second.
+        path: ends in .mp4; missing folders are made.
+        rate: frames per second.
 
     Attributes:
         frames: how many were written so far.
 
     Raises:
-        VideoError: another ending, a folder that cannot be written, frames of different sizes, a full disk.
+        VideoError: another ending, a file there that is no mp4, a folder that cannot be written, frames of different
+            sizes, a full disk.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: float) -> None:
@@ -122,33 +128,36 @@ class VideoWriter:
             raise VideoError(f"Expected an output file that ends in .mp4, got {self.path}.")
         self.frames, self._rate = 0, rate
         self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part.mp4")
-        self._size: tuple[int, int] | None = None
+        self._size = (0, 0)
         self._writer: cv2.VideoWriter | None = None
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: Image) -> None:
         """Appends a frame (H, W, 3) uint8 RGB; the first one fixes the size."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise VideoError(f"Expected a frame (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}.")
         size = image.shape[1], image.shape[0]
         if self._writer is None:
-            self._open(size)
+            self._writer, self._size = self._opened(size), size
         if size != self._size:
             raise VideoError(f"Expected frames of {self._size[0]} x {self._size[1]}, got {size[0]} x {size[1]}.")
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames += 1
 
-    def _open(self, size: tuple[int, int]) -> None:
+    def _opened(self, size: tuple[int, int]) -> cv2.VideoWriter:
+        if self.path.is_file() and self.path.stat().st_size:
+            with open(self.path, "rb") as older:
+                if older.read(8)[4:] != b"ftyp":
+                    raise VideoError(f"Expected to replace an mp4 file only, {self.path} is none; move it away.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
             raise VideoError(f"The folder {self.path.parent} cannot be made ({reason}); name another.") from None
-        self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
-        self._size = size
-        if not self._writer.isOpened():
+        writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
+        if not writer.isOpened():
             self._temporary.unlink(missing_ok=True)
-            self._writer = None
             raise VideoError(f"{self.path} cannot be written; check the folder, its permissions and the free space.")
+        return writer
 
     def close(self) -> None:
         """Ends the file and gives it its name."""

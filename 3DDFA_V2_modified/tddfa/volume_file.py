@@ -19,16 +19,21 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .files import write_bytes
+from .archives import Archive, read_npy
+from .arrays import Integers, Volume
+from .contract import VOLUME_SHAPE
+from .files import check_file, write_bytes
 
 FORMAT = 2
 ENTRIES = ("voxels", "box", "shape", "offset", "meta", "format")
-LARGEST = 2**31
+LARGEST = 2**28
+"""Voxels of a volume that is read, and bytes of its entries: 36 times the usual ones."""
 
 COMPRESSION = 1
 """zlib's level: a solid's slices change so little that higher ones save few bytes for much time."""
@@ -37,7 +42,9 @@ SMALLEST = 1024
 """Bytes from which an entry is compressed at all."""
 
 
-def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, meta: dict | None = None) -> Path:
+def save_volume(
+    path: str | os.PathLike[str], volume: Volume, *, offset: float, meta: dict[str, Any] | None = None
+) -> Path:
     """Writes a volume file, whole or not at all.
 
     Args:
@@ -52,18 +59,18 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
     """
     volume = np.asarray(volume)
     if volume.ndim != 3:
-        raise ValueError(f"expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x]")
+        raise ValueError(f"Expected a volume of shape (depth, height, width), got {volume.shape}; index it [z, y, x].")
     if volume.dtype != bool:
         bits = volume.astype(bool)
         if not np.array_equal(bits, volume):
-            raise ValueError("expected a volume of 0 and 1, got other values; compare probabilities with 0.5 first")
+            raise ValueError("Expected a volume of 0 and 1, got other values; compare probabilities with 0.5 first.")
         volume = bits
     if not math.isfinite(offset):
-        raise ValueError(f"expected a finite depth offset, got {offset}; pass what voxelize returned")
+        raise ValueError(f"Expected a finite depth offset, got {offset}; pass what voxelize returned.")
     try:
         text = json.dumps({} if meta is None else meta)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts") from None
+        raise ValueError(f"Expected meta that JSON can hold, got: {error}; use text, numbers, lists, dicts.") from None
     box = _box(volume)
     inner = volume[tuple(slice(*ends) for ends in box)]
     slices = np.packbits(inner.reshape(len(inner), math.prod(inner.shape[1:])), axis=1)
@@ -71,14 +78,14 @@ def save_volume(path: str | os.PathLike, volume: np.ndarray, *, offset: float, m
         voxels=_changes(slices),
         box=box,
         shape=np.array(volume.shape, np.int64),
-        offset=np.float64(offset),
+        offset=np.array(offset, np.float64),
         meta=np.frombuffer(text.encode(), np.uint8),
-        format=np.int64(FORMAT),
+        format=np.array(FORMAT, np.int64),
     )
     return write_bytes(path, data, what="the volume file ")
 
 
-def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
+def load_volume(path: str | os.PathLike[str]) -> tuple[Volume, float, dict[str, Any]]:
     """Reads a volume file: ``(volume, offset, meta)`` exactly as they were saved.
 
     Raises:
@@ -86,15 +93,11 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
         ValueError: a truncated or damaged file, or one that is no volume file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a volume file at {path}, got no file there; check the path")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            voxels, box, shape, offset, meta, version = (_entry(archive, name, path) for name in ENTRIES)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(
-            f"expected a whole volume file, got damaged or other data in {path} ({error}); make the file again"
-        ) from None
+    with Archive(path, largest=LARGEST, what="a volume file written by save_volume") as archive:
+        for name in ENTRIES:
+            if name not in archive.names:
+                raise _foreign(path, f"no entry {name!r}")
+        voxels, box, shape, offset, meta, version = (archive[name] for name in ENTRIES)
     if version.shape != () or int(version) != FORMAT:
         raise _foreign(path, f"format {version}")
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or (shape < 0).any():
@@ -115,11 +118,11 @@ def load_volume(path: str | os.PathLike) -> tuple[np.ndarray, float, dict]:
     volume[tuple(slice(*ends) for ends in box.tolist())] = inner
     try:
         return volume, float(offset), json.loads(meta.tobytes().decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _foreign(path, f"meta that is no JSON ({error})") from None
 
 
-def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = (192, 192, 200)) -> np.ndarray:
+def read_vrn_npy(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = VOLUME_SHAPE[::-1]) -> Volume:
     """Reads the original project's target: a ``.npy`` array indexed [x, y, z].
 
     Returns:
@@ -128,22 +131,18 @@ def read_vrn_npy(path: str | os.PathLike, *, shape: tuple[int, int, int] = (192,
     Raises:
         ValueError: another shape than ``shape``, or values besides 0 and 1.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    array = read_npy(path)
+    if array.shape != shape:
         raise ValueError(
-            f"expected a .npy array in {path}, got damaged or other data ({error}); make the file again"
-        ) from None
-    if not isinstance(array, np.ndarray) or array.shape != shape:
-        got = array.shape if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"expected an [x, y, z] array of shape {shape} in {path}, got {got}; load_volume reads ours")
+            f"Expected an [x, y, z] array of shape {shape} in {path}, got {array.shape}; load_volume reads ours."
+        )
     volume = array.astype(bool)
     if not np.array_equal(volume, array):
-        raise ValueError(f"expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
+        raise ValueError(f"Expected 0 and 1 in {path}, got other values; is it a picture or a probability?")
     return np.ascontiguousarray(volume.transpose(2, 1, 0))
 
 
-def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200, 192, 192)) -> np.ndarray:
+def read_vrn_raw(path: str | os.PathLike[str], *, shape: tuple[int, int, int] = VOLUME_SHAPE) -> NDArray[np.uint8]:
     """Reads VRN's raw dump: one unsigned byte a voxel, [z, y, x], no header; 255 stands for probability 1.
 
     Returns:
@@ -153,20 +152,21 @@ def read_vrn_raw(path: str | os.PathLike, *, shape: tuple[int, int, int] = (200,
     Raises:
         ValueError: the file's size is not that of ``shape``.
     """
-    expected, size = math.prod(shape), os.path.getsize(path)
+    expected = math.prod(shape)
+    size = check_file(path, largest=LARGEST, what="VRN's raw dump").stat().st_size
     if size != expected:
-        raise ValueError(f"expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
+        raise ValueError(f"Expected {expected} bytes {shape} in {path}, got {size}; is it VRN's raw dump?")
     return np.fromfile(path, np.uint8).reshape(shape)
 
 
-def _box(volume: np.ndarray) -> np.ndarray:
+def _box(volume: Volume) -> Integers:
     """(3, 2) int64, first and end along each axis of what is solid; zeros where nothing is."""
-    column = volume.any(axis=0)
+    column = np.any(volume, axis=0)
     filled = (np.flatnonzero(flags) for flags in (volume.any(axis=(1, 2)), column.any(axis=1), column.any(axis=0)))
     return np.array([(at[0], at[-1] + 1) if len(at) else (0, 0) for at in filled], np.int64)
 
 
-def _changes(slices: np.ndarray) -> np.ndarray:
+def _changes(slices: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Each slice's bits, exclusive or those of the slice before it."""
     changes = slices.copy()
     changes[1:] ^= slices[:-1]
@@ -185,20 +185,5 @@ def _zipped(**arrays: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
-    """One array of the archive. All its bytes are read first, so that the zip's checksum is compared."""
-    try:
-        size = archive.getinfo(f"{name}.npy").file_size
-    except KeyError:
-        raise _foreign(path, f"no entry {name!r}") from None
-    if size > LARGEST // 8:
-        raise _foreign(path, f"{size} bytes of {name}")
-    data = io.BytesIO(archive.read(f"{name}.npy"))
-    try:
-        return np.lib.format.read_array(data, allow_pickle=False)
-    except (ValueError, MemoryError) as error:
-        raise _foreign(path, f"a bad array {name!r} ({error})") from None
-
-
 def _foreign(path: Path, what: str) -> ValueError:
-    return ValueError(f"expected a volume file written by save_volume, got {what} in {path}; check which file this is")
+    return ValueError(f"Expected a volume file written by save_volume, got {what} in {path}; check which file this is.")

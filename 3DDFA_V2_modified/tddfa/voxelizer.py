@@ -10,23 +10,26 @@ A voxel is solid where its centre lies inside the mesh: where the winding number
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _voxelize
-from .raster import checked_triangles
+from .arrays import Floats, Integers, Volume
+from .contract import CROP_SIZE, FARTHEST, SLICES_PER_PIXEL, VOLUME_DEPTH
+from .raster import as_numbers, checked_triangles
 
-SLICES_PER_PIXEL = 2.0
-FARTHEST = 524288.0
+MOST_COLUMNS = 2**31
+"""The core counts columns, and twice the slices, in 32 bits."""
 
 
 def voxelize(
-    vertices: np.ndarray,
-    triangles: np.ndarray,
+    vertices: Floats,
+    triangles: Integers,
     *,
-    size: int = 192,
-    depth: int = 200,
+    size: int = CROP_SIZE,
+    depth: int = VOLUME_DEPTH,
     step: int = 1,
     offset: float | None = None,
-) -> tuple[np.ndarray, float]:
+) -> tuple[Volume, float]:
     """Fills a closed mesh with voxels: one 6-connected solid without enclosed holes.
 
     Args:
@@ -48,40 +51,65 @@ def voxelize(
     Raises:
         ValueError: wrong shapes, an open or inconsistently oriented mesh, values that are not finite, or vertices
             further than 524,288 pixels away.
+
+    Example:
+        A tetrahedron 8 pixels wide and 4 pixels, so 8 slices, deep, in a small volume:
+
+        >>> corners = np.array([[4, 4, 0], [12, 4, 0], [4, 12, 0], [4, 4, 4]])
+        >>> triangles = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+        >>> volume, offset = voxelize(corners, triangles, size=16, depth=16)
+        >>> volume.shape, offset  # z = 0 lies at slice 3.5, z = 4 at slice 11.5
+        ((16, 16, 16), 3.5)
+        >>> [int(slice.sum()) for slice in volume[3:12]]
+        [0, 21, 15, 10, 6, 3, 1, 0, 0]
     """
-    vertices, triangles = _checked(vertices, triangles)
+    points, corners = _checked(vertices, triangles)
     if size < 1 or step < 1 or depth < 1 or size % step:
         raise ValueError(
-            f"expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
-            "use 192, 1 or 4, and 200"
+            f"Expected positive numbers with size a multiple of step, got size={size} step={step} depth={depth}; "
+            f"use {CROP_SIZE}, 1 or 4, and {VOLUME_DEPTH}."
+        )
+    if (size // step) ** 2 >= MOST_COLUMNS or depth >= MOST_COLUMNS // 4:
+        raise ValueError(
+            f"Expected a volume whose columns can be counted in 32 bits, got {size // step} x {size // step} of "
+            f"{depth} slices; use a coarser step."
         )
     if offset is None:
-        offset = depth_offset(vertices, triangles, depth=depth)
+        offset = _centred(points, corners, depth)
     elif not np.isfinite(offset):
-        raise ValueError(f"expected a finite depth offset, got {offset}; leave it out to centre the mesh")
-    scaled = np.empty_like(vertices)
+        raise ValueError(f"Expected a finite depth offset, got {offset}; leave it out to centre the mesh.")
+    scaled = np.empty_like(points)
     for axis in (0, 1):  # one at a time: numpy is slow over rows of two
-        scaled[:, axis] = (vertices[:, axis] + 0.5) / step - 0.5
-    scaled[:, 2] = SLICES_PER_PIXEL * vertices[:, 2] + offset
+        scaled[:, axis] = (points[:, axis] + 0.5) / step - 0.5
+    scaled[:, 2] = SLICES_PER_PIXEL * points[:, 2] + offset
     volume = np.empty((depth, size // step, size // step), np.uint8)
-    _voxelize.voxelize(scaled, triangles, volume)
+    _voxelize.voxelize(scaled, corners, volume)
     return volume.view(bool), float(offset)
 
 
-def depth_offset(vertices: np.ndarray, triangles: np.ndarray, *, depth: int = 200) -> float:
+def depth_offset(vertices: Floats, triangles: Integers, *, depth: int = VOLUME_DEPTH) -> float:
     """The slice of z = 0 that centres a mesh in depth, or keeps its front when it is too deep.
 
     Only vertices that a triangle uses count. Slices are one unit thick around their centres 0 ... depth - 1. A mesh
     of up to ``depth`` units is centred on (depth - 1) / 2; a deeper one touches depth - 0.5 with its nearest point.
+
+    Raises:
+        ValueError: as in :func:`voxelize`; the mesh may be open.
     """
-    vertices, triangles = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(triangles, np.int32)
-    low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(vertices, triangles))
+    if depth < 1:
+        raise ValueError(f"Expected at least one slice, got depth={depth}; use {VOLUME_DEPTH}.")
+    return _centred(*_checked_mesh(vertices, triangles), depth)
+
+
+def _centred(points: NDArray[np.float64], corners: NDArray[np.int32], depth: int) -> float:
+    """The same for arrays that are known to fit."""
+    low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(points, corners))
     if high - low <= depth:
         return (depth - 1) / 2 - (low + high) / 2
     return depth - 0.5 - high
 
 
-def open_edges(triangles: np.ndarray) -> np.ndarray:
+def open_edges(triangles: Integers) -> Integers:
     """(B, 2) the directed edges that no triangle walks the other way; none for a closed, oriented mesh."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).astype(np.int64)
     edges = edges[edges[:, 0] != edges[:, 1]]
@@ -94,23 +122,33 @@ def open_edges(triangles: np.ndarray) -> np.ndarray:
     return np.stack([unmatched // base, unmatched % base], 1)
 
 
-def _checked(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    vertices = np.ascontiguousarray(vertices, np.float64)
-    if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
-        raise ValueError(f"expected vertices of shape (N, 3), got {vertices.shape}; transpose or reshape them")
-    triangles = checked_triangles(triangles, len(vertices))
-    if not len(triangles):
-        raise ValueError("expected a closed mesh, got no triangle; pass the model's triangles")
-    if not np.isfinite(vertices).all():
-        bad = int((~np.isfinite(vertices).all(1)).sum())
-        raise ValueError(f"expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters")
-    if np.abs(vertices).max() > FARTHEST:
+def _checked(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """A closed mesh as the core takes it, or a ValueError."""
+    points, corners = _checked_mesh(vertices, triangles)
+    if not _voxelize.closed(corners):
         raise ValueError(
-            "expected vertices within 524,288 pixels of the crop, got one further away; check the scale of the pose"
+            f"Expected a closed mesh of one orientation, got {len(open_edges(corners))} edges that only one triangle "
+            "walks; close the surface first (MorphableModel.close)."
         )
-    if not _voxelize.closed(triangles):
+    return points, corners
+
+
+def _checked_mesh(vertices: Floats, triangles: Integers) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The same, closed or not."""
+    points = as_numbers(vertices, np.float64, what="vertices")
+    if points.ndim != 2 or points.shape[1] != 3 or not len(points):
+        raise ValueError(f"Expected vertices of shape (N, 3), got {points.shape}; transpose or reshape them.")
+    corners = checked_triangles(triangles, len(points))
+    if not len(corners):
+        raise ValueError("Expected a closed mesh, got no triangle; pass the model's triangles.")
+    if not np.isfinite(points).all():
+        bad = int((~np.isfinite(points).all(1)).sum())
         raise ValueError(
-            f"expected a closed mesh of one orientation, got {len(open_edges(triangles))} edges that only one triangle "
-            "walks; close the surface first (MorphableModel.close)"
+            f"Expected finite vertices, got {bad} with NaN or infinity; check the pose and the parameters."
         )
-    return vertices, triangles
+    if np.abs(points).max() > FARTHEST:
+        raise ValueError(
+            f"Expected vertices within {FARTHEST:,.0f} pixels of the crop, got one further away; check the scale "
+            "of the pose."
+        )
+    return points, corners

@@ -128,12 +128,12 @@ assert nose_tip(sample.landmarks) in (30, 33)
 # A volume is an array `[z, y, x]` of shape (200, 192, 192). Slice k grows towards the camera, and there are **two
 # slices per pixel** of depth: k = 2 z + offset. The solid is centred in depth.
 
-# %%
+# %% tags=["measured"]
 volume = sample.volume()
 slices = np.flatnonzero(volume.any(axis=(1, 2)))
 print(f"{volume.shape}, {volume.mean():.0%} solid, slices {slices[0]} to {slices[-1]}")
 assert volume.shape == (200, 192, 192) and volume.dtype == bool
-assert abs((slices[0] + slices[-1]) / 2 - 99.5) <= 1  # centred in depth
+assert abs((slices[0] + slices[-1]) / 2 - 99.5) <= 1 and 0.05 < volume.mean() < 0.08  # centred in depth
 front = 199 - volume[::-1].argmax(axis=0)  # the first solid slice from the front, for each pixel
 front = np.where(volume.any(axis=0), front, 0)
 nose = np.unravel_index(front.argmax(), front.shape)

@@ -30,6 +30,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from tddfa import MorphableModel, rasterize, voxelize
+from tddfa.geometry import rotation_matrix
 from tddfa.voxelizer import open_edges
 
 from vrnlib.checks.targets import check_compose_pose, check_fill_columns, check_to_image_axes
@@ -37,7 +38,7 @@ from vrnlib.metrics import iou
 from vrnlib.notebook import frontal_sample, picture, view
 from vrnlib.show import picture_grid, render_views
 from vrnlib.surface import Surface, color_surface, extract_surface
-from vrnlib.synthetic import render_pair, rotation
+from vrnlib.synthetic.faces import render_pair
 
 # %% [markdown]
 # ## 1 · A face is a mean plus components
@@ -76,7 +77,7 @@ picture(picture_grid(faces, titles, columns=6), alt=alt)
 # 3DDFA describes a face in a picture by 62 numbers: 12 for the pose, 40 for the shape, 10 for the expression. The 12
 # are a 3×4 matrix, row by row: scale · R in the left three columns, the shift t in the last.
 
-# %%
+# %% tags=["measured"]
 sample = render_pair(7, 5)
 pose, shape, expression = np.split(sample.parameters, [12, 52])
 matrix = pose.reshape(3, 4)
@@ -153,11 +154,11 @@ check_to_image_axes(to_image_axes)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.synthetic` does the same inside its camera, with perspective on top.
+# The cell above. `vrnlib.synthetic.camera` does the same inside its camera, with perspective on top.
 # </details>
 
 # %%
-turned = (model.mean - model.mean.mean(axis=0)) @ rotation(yaw=30, pitch=0, roll=0).T
+turned = (model.mean - model.mean.mean(axis=0)) @ rotation_matrix(yaw=30, pitch=0, roll=0).T
 face = np.ascontiguousarray(to_image_axes(turned, 0.6, np.array([95.5, 95.5])), np.float32)
 points = model.landmarks(face)
 order = np.argsort(face[:, 2])  # near ones last, so that they cover the far ones
@@ -189,7 +190,7 @@ picture(picture_grid(views, ["open, from behind", "closed, from behind"]), alt=a
 # Now each voxel gets a yes or no: is its centre inside? The volume is `[z, y, x]`, with two slices per pixel of depth:
 # k = 2 z + offset. The compiled voxeliser answers for seven million voxels in milliseconds.
 
-# %%
+# %% tags=["measured"]
 volume, offset = voxelize(closed, triangles)
 print(f"volume {volume.shape} {volume.dtype}, {volume.mean():.1%} of the voxels are solid")
 assert volume.shape == (200, 192, 192) and 0.05 < volume.mean() < 0.2
@@ -244,10 +245,11 @@ assert iou(yours, volume) > 0.95
 # Marching cubes, the subject of notebook 5, turns the volume of a rendered face back into a surface. Its colours come
 # from the picture in front of it.
 
-# %%
+# %% tags=["measured"]
 sample = frontal_sample(7)
 surface = color_surface(extract_surface(sample.volume().astype(np.float32)), sample.image)
 print(f"{len(surface.vertices):,} vertices")
+assert 40_000 < len(surface.vertices) < 65_000
 
 # %% tags=["view-3d"]
 view(surface, alt="The solid of a rendered face with the picture's colours, from the front and from two sides.")
@@ -258,7 +260,7 @@ view(surface, alt="The solid of a rendered face with the picture's colours, from
 # The first negative control is the *shell*: set the voxel under each vertex, and nothing else. It looks fine from
 # afar, but it holds no inside, and it has holes between the vertices.
 
-# %%
+# %% tags=["measured"]
 cells = np.column_stack([2 * face[:, 2] + offset, face[:, 1], face[:, 0]]).round().astype(int)
 shell = np.zeros((200, 192, 192), bool)
 shell[tuple(cells.T)] = True
@@ -270,7 +272,7 @@ assert shell.mean() < 0.005 and iou(shell, volume) < 0.05
 # The second one is an axis mix-up: the file held `[x, y, z]`, the network answered `[z, y, x]`, and a reshape made
 # the numbers fit. No error, no warning, and a target that is noise.
 
-# %%
+# %% tags=["measured"]
 stored = volume.transpose(2, 1, 0)  # 192 × 192 × 200, read [x, y, z]
 wrong = stored.reshape(200, 192, 192)
 right = stored.transpose(2, 1, 0)

@@ -34,7 +34,8 @@ from torch import Tensor, nn
 
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual, check_voxel_probabilities
 from vrnlib.metrics import iou
-from vrnlib.network import VRN, Hourglass, VRNConfig, count_parameters
+from vrnlib.hourglass import Hourglass
+from vrnlib.network import VRN, VRNConfig, count_parameters
 from vrnlib.notebook import frontal_sample, picture
 
 # %% [markdown]
@@ -45,7 +46,7 @@ from vrnlib.notebook import frontal_sample, picture
 
 # %%
 torch.manual_seed(0)
-small = VRN(VRNConfig()).eval()
+small = VRN(VRNConfig(resize=None)).eval()
 steps: list[str] = []
 for name, module in [("stem", small.trunk.stem), ("trunk", small.trunk), ("head", small.head), ("VRN", small)]:
     module.register_forward_hook(lambda _, x, y, name=name: steps.append(f"{name:6s} {tuple(y.shape)}"))
@@ -136,7 +137,7 @@ print(f"64 → 128 channels: {count_parameters(ResidualBlock(64, 128)):,} parame
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.network.Residual` is the same, with the layers written out one by one.
+# The cell above. `vrnlib.hourglass.Residual` is the same, with the layers written out one by one.
 # </details>
 
 # %% [markdown]
@@ -161,7 +162,7 @@ assert sizes == [24, 12, 6, 3] and result.shape == (1, 32, 48, 48)
 # How far does one output cell see? The gradient of a single voxel with respect to the input tells: where it is not
 # zero, the pixel matters. With four levels the answer is: nearly everywhere.
 
-# %%
+# %% tags=["measured"]
 image = torch.rand(1, 3, 192, 192, requires_grad=True)
 small.lattice_logits(image)[0, 100, 24, 24].backward()
 influence = image.grad.abs().sum(dim=1)[0].numpy()
@@ -240,7 +241,7 @@ check_voxel_probabilities(voxel_probabilities)
 # Our negative control is a softmax over depth, as in one published re-implementation. We give it perfect logits: +8 in
 # the solid, −8 outside. The slices of a column share a sum of 1, so a thick column must be thin, or nothing.
 
-# %%
+# %% tags=["measured"]
 solid = frontal_sample(7).volume()
 logits = torch.from_numpy(np.where(solid, 8.0, -8.0).astype(np.float32))[None]
 sigmoid = voxel_probabilities(logits)[0].numpy()

@@ -48,11 +48,12 @@ from vrnlib.surface import Surface, color_surface
 # One probability per voxel, `[z, y, x]`. Inside they are near 1, outside near 0, and at the surface they pass through
 # everything between. That soft step is information: it says *where between two voxels* the surface lies.
 
-# %%
+# %% tags=["measured"]
 face = reconstruct(astronaut())[0]
 probability = face.probability
 print(f"{probability.shape} {probability.dtype}, {(probability > 0.5).mean():.0%} above one half")
 assert probability.shape == (200, 192, 192) and 0 <= probability.min() and probability.max() <= 1
+assert 0.05 < (probability > 0.5).mean() < 0.1
 slices = [np.repeat((probability[k] * 255).astype(np.uint8)[..., None], 3, axis=2) for k in (60, 100, 140, 170)]
 alt = "Four slices of the astronaut's probabilities, from back to front: white inside, soft grey edges, black outside."
 picture(picture_grid(slices, [f"slice {k}" for k in (60, 100, 140, 170)]), alt=alt)
@@ -79,12 +80,13 @@ assert errors["soft"] < 0.01 < 0.1 < errors["hard"]
 # So we hand the *probabilities* to marching cubes, never the yes and no. It answers in array indices: rows of
 # (z, y, x), in voxels.
 
-# %%
+# %% tags=["measured"]
 corners, triangles, _, _ = marching_cubes(probability, 0.5)
 print(f"{len(corners):,} vertices", "- ranges of the three columns:")
 for column, name in enumerate("zyx"):
     print(f"  {name}: {corners[:, column].min():.0f} … {corners[:, column].max():.0f}")
-assert corners.shape[1] == 3
+low, high = corners.min(axis=0), corners.max(axis=0)
+assert np.allclose(low, [34, 32, 54], atol=4) and np.allclose(high, [162, 140, 141], atol=4)
 
 # %% [markdown]
 # ### Your turn: to_crop_pixels
@@ -214,7 +216,7 @@ assert signed_volume(*upright(vertices, faces)) > 0
 # The cell above. `vrnlib.surface.upright` also moves the crop's middle to the origin.
 # </details>
 
-# %%
+# %% tags=["measured"]
 with tempfile.TemporaryDirectory() as folder:
     for ending in ("obj", "glb"):
         path = Path(folder, f"face.{ending}")

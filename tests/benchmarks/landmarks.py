@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from timing import best_and_median
 
-from vrnlib.landmarks import detect
-from vrnlib.official_fan import FACE_DETECTORS, FAN_FILE, official_fan
+from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, official_fan
 
 
 def photo(faces: int) -> np.ndarray:
@@ -73,8 +73,9 @@ def main() -> None:
     image = photo(1)
     box = [np.array([*(value for value in detect(image)[0].box), 1.0])]
     finding = line("face-alignment: S3FD", lambda: aligner.face_detector.detect_from_image(image), 3)
-    points = line("face-alignment: 2DFAN-4, one face",
-                  lambda: aligner.get_landmarks_from_image(image, detected_faces=box), 3)  # fmt: skip
+    points = line(
+        "face-alignment: 2DFAN-4, one face", lambda: aligner.get_landmarks_from_image(image, detected_faces=box), 3
+    )
     print(f"{'ratio, one face':<58}{(finding + points) / ours:>9.0f}x")
 
 

@@ -18,23 +18,25 @@ from pathlib import Path
 import numpy as np
 
 from tddfa import TDDFA, FaceBoxes
-from vrnlib.boxes import face_box
-from vrnlib.composites import Composites, Cutouts
-from vrnlib.dataset import TEST_SEED
-from vrnlib.detection import load_detector, recall_by
-from vrnlib.evaluate_crops import Truth, evaluate_crops
-from vrnlib.evaluate_landmarks import by_yaw, landmark_error
-from vrnlib.evaluation import yaw_of
+from vrnlib.evaluation.bins import by_yaw, yaw_of
+from vrnlib.evaluation.crops import evaluate_crops
+from vrnlib.evaluation.pictures import LabelledPicture
 from vrnlib.images import read_photo
-from vrnlib.landmarks import detect
-from vrnlib.synthetic import FaceRenderer
+from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.ibug import face_box
+from vrnlib.metrics import landmark_error_percent
+from vrnlib.synthetic.faces import FaceRenderer
+from vrnlib.training.composites import Composites
+from vrnlib.training.cutouts import Cutouts
+from vrnlib.training.data import TEST_SEED
+from vrnlib.training.detector import load_detector, recall_by_size
 
 DATA = Path(str(files("tddfa"))) / "data"
 
 
-def point_error(points: np.ndarray, truth: np.ndarray) -> float:
-    """`landmark_error` of (68, 3) points in per cent."""
-    return 100 * landmark_error(points[:, :2], truth[:, :2])
+def error_percents(points: np.ndarray, truth: np.ndarray) -> list[float]:
+    """`landmark_error_percent` of faces (F, 68, 3)."""
+    return [round(landmark_error_percent(*pair), 2) for pair in zip(points[..., :2], truth[..., :2], strict=True)]
 
 
 def regressor_on_renders(regressor: TDDFA, count: int) -> dict:
@@ -44,7 +46,7 @@ def regressor_on_renders(regressor: TDDFA, count: int) -> dict:
         sample = renderer.sample(TEST_SEED, index, size=192, canvas=320, augment_damage=True)
         parameters, rois = regressor(sample.image, face_box(sample.landmarks)[None])
         points = regressor.reconstruct(parameters, rois, dense=False)[0]
-        errors.append(landmark_error(points[:, :2], sample.landmarks[:, :2]))
+        errors.append(landmark_error_percent(points[:, :2], sample.landmarks[:, :2]))
         yaws.append(yaw_of(sample.parameters))
     return by_yaw(errors, yaws)
 
@@ -67,8 +69,8 @@ def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
         points = regressor.reconstruct(*regressor(photo, boxes), dense=False)
         again = regressor.reconstruct(*regressor(photo, list(points), crop_policy="landmark"), dense=False)
         report[name] = {
-            "first": [round(point_error(*pair), 2) for pair in zip(points, truth, strict=True)],
-            "second": [round(point_error(*pair), 2) for pair in zip(again, truth, strict=True)],
+            "first": error_percents(points, truth),
+            "second": error_percents(again, truth),
         }
         if detector is not None:
             found = detector(photo)
@@ -81,7 +83,7 @@ def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
 def whole_way() -> dict:
     """The photographs from the photo to the points, by our detector and our FAN."""
     truths = (
-        Truth(photo, points[..., :2], np.ones(len(points), bool), np.abs(yaws))
+        LabelledPicture(image=photo, faces=points[..., :2], required=np.ones(len(points), bool), yaws=np.abs(yaws))
         for _, photo, _, points, yaws in photographs()
     )
     return evaluate_crops(truths, detect, progress=False)
@@ -101,7 +103,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             cutouts = Cutouts(folder, seed=TEST_SEED, count=min(args.count, 200))
             pictures = Composites(cutouts, seed=0, length=args.count)
-            report["detector on composites"] = recall_by(load_detector(args.detector), pictures)
+            report["detector on composites"] = recall_by_size(load_detector(args.detector), pictures)
     if {"VRN_ASSETS", "VRN_REFERENCE"} <= os.environ.keys():
         report["photographs"] = on_photographs(regressor, detector)
         report["photographs, detector and FAN"] = whole_way()

@@ -9,7 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported
 import cv2
 import numpy as np
 
-from vrnlib.synthetic import FaceRenderer, render_pair
+from vrnlib.synthetic.faces import FaceRenderer, render_pair
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def pictures(folder: Path, count: int, how: str) -> list[Path]:
     from PIL import Image
     from scipy.io import savemat
 
-    from vrnlib.synthetic import FaceRenderer, render_pair
+    from vrnlib.synthetic.faces import FaceRenderer, render_pair
 
     renderer, folder = FaceRenderer(), folder / how
     folder.mkdir()
@@ -61,8 +61,10 @@ def pictures(folder: Path, count: int, how: str) -> list[Path]:
         Image.fromarray(render_pair(9, index, model=renderer, **options).image).save(path, quality=95)
         if how == "mat":  # a mean face in the middle: what it looks like takes no time
             pose = np.array([[0.1, 0.4, 0.0, 225.0, 225.0, 0.0, 1.2e-3]])
-            savemat(path.with_suffix(".mat"), {"Pose_Para": pose, "Shape_Para": np.zeros((199, 1)),
-                                               "Exp_Para": np.zeros((29, 1))})  # fmt: skip
+            savemat(
+                path.with_suffix(".mat"),
+                {"Pose_Para": pose, "Shape_Para": np.zeros((199, 1)), "Exp_Para": np.zeros((29, 1))},
+            )
     return paths
 
 

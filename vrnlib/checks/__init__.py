@@ -1,11 +1,14 @@
 """What an exercise is judged by: ``check_…(your_function)`` for each exercise of the notebooks.
 
-A check calls the function on a few cases. A wrong answer is compared with the answers of typical mistakes, so that
-the message can name the mistake. Checks raise `Mistake`, an AssertionError, which nbgrader counts.
+A check draws cases from a seed, calls the function, and compares. A wrong answer is compared with the answers of the
+exercise's typical mistakes, then handed to the detectors of `vrnlib.checks.diagnosis`, so that the message can name
+what is wrong. Checks raise `Mistake`, an AssertionError, which nbgrader counts. The seed stands in the message:
+``check_…(your_function, seed=…)`` draws the same cases again.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -13,12 +16,22 @@ from typing import Any
 
 import numpy as np
 
+from vrnlib.checks.answers import Case, copied, in_words, same
+from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_defaults
+from vrnlib.checks.diagnosis import diagnose
+
 #: The modules with exercises, in the order of the notebooks.
 MODULES = ("start", "cropping", "targets", "architecture", "training", "visualisation")
+#: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
+DRAWS = 3
 
 
 class Mistake(AssertionError):
     """The answer is wrong; the sentence says how."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Jupyter shows this in place of the traceback: one line."""
+        return [f"✗ {self}"]
 
 
 def as_given(function: Callable, *arguments: Any) -> Any:
@@ -30,61 +43,126 @@ def as_given(function: Callable, *arguments: Any) -> Any:
 class Exercise:
     """An exercise with its solution and the mistakes that its check recognises.
 
-    name: the function to be written. solution: the function or class that is right.
-    cases: gives a list of argument tuples. mistakes: sentence → a function that makes this mistake.
-    answer: gets (function, *arguments) and returns what is compared: numbers, arrays or tuples of them.
-    tolerance: largest difference from the right answer, relative to its largest value.
+    Args:
+        name: the function to be written.
+        solution: the function or class that is right.
+        cases: draws a list of argument tuples from a generator, the last one of a real size.
+        mistakes: sentence → a function that makes this mistake.
+        answer: gets (function, *arguments) and returns what is compared: numbers, arrays or tuples of them.
+        canonical: brings answers that are equally right into one form before they are compared.
+        examine: looks at the function itself, once its answers are wrong; a sentence or None.
+        names: the arguments' names where they are not the solution's own.
+        advice: what errors mean in this exercise, (pattern, words).
+        tolerance: largest difference from the right answer, relative to its size.
     """
 
     name: str
     solution: Callable
-    cases: Callable[[], list[tuple]]
+    cases: Callable[[np.random.Generator], list[tuple]]
     mistakes: dict[str, Callable] = field(default_factory=dict)
     answer: Callable = as_given
+    canonical: Callable[[Any], Any] | None = None
+    examine: Callable[[Callable, list[Case]], str | None] | None = None
+    names: tuple[str, ...] = ()
+    advice: tuple[tuple[str, str], ...] = ()
     tolerance: float = 1e-5
 
-    def judge(self, function: Callable) -> None:
-        """Print one line when the function is right on all cases, else raise `Mistake`."""
-        cases = self.cases()
-        for number, arguments in enumerate(cases, start=1):
-            got = self._answer_of(function, arguments, number)
-            wanted = self.answer(self.solution, *_copied(arguments))
-            if not self._same(got, wanted):
-                raise Mistake(f"{self.name}: {self._diagnosis(got, wanted, arguments)}")
-        print(f"✓ {self.name}: right on {len(cases)} cases")
+    def __repr__(self) -> str:
+        return f"Exercise({self.name!r}, {len(self.mistakes)} named mistakes)"
 
-    def _answer_of(self, function: Callable, arguments: tuple, number: int) -> Any:
-        try:
-            return self.answer(function, *_copied(arguments))
-        except NotImplementedError:
-            raise Mistake(
-                f"{self.name} is still the stub; replace the line with NotImplementedError by your code."
-            ) from None
-        except Exception as error:
-            raise Mistake(f"{self.name} stopped on case {number} with {type(error).__name__}: {error}") from error
+    def judge(self, function: Callable, seed: int | None = None) -> None:
+        """Print one line when the function is right on all cases.
 
-    def _diagnosis(self, got: Any, wanted: Any, arguments: tuple) -> str:
-        if got is None:
-            return "nothing was returned; end the function with `return`."
+        Args:
+            function: the student's function or class.
+            seed: draws the cases; without it they are others in every call.
+
+        Raises:
+            Mistake: what is wrong, in one sentence, with the seed.
+        """
+        seed = secrets.randbelow(10**6) if seed is None else seed
+        sentence, count, written = self._verdict(function, np.random.default_rng(seed))
+        if sentence:
+            raise Mistake(f"{self.name}{sentence} (seed {seed})") from None
+        note = f" (it writes into its argument {' and '.join(written)})" if written else ""
+        print(f"✓ {self.name}: right on {count} cases{note}")
+
+    def _verdict(self, function: Callable, rng: np.random.Generator) -> tuple[str, int, list[str]]:
+        """What is wrong or "", the number of cases, the arguments that the function changes."""
+        if not callable(function) or (hasattr(function, "forward") and not isinstance(function, type)):
+            return ": hand over the function or class itself, by its name and without brackets.", 0, []
+        drawn = self.cases(rng)
+        cases, stopped = self._called(function, drawn)
+        if isinstance(stopped, str):
+            return stopped, 0, []
+        if len(cases) == len(drawn) and all(self._right(case) for case in cases):
+            return "", len(drawn), sorted({name for case in cases for name in case.written})
+        if stopped is None:
+            for _ in range(DRAWS - 1):
+                more, stopped = self._called(function, self.cases(rng))
+                cases += more
+        if stopped is not None:
+            return self._crash(str(stopped), cases), 0, []
+        return ": " + self._diagnosis(function, cases), 0, []
+
+    def _called(self, function: Callable, drawn: list[tuple]) -> tuple[list[Case], Stopped | str | None]:
+        """The function's answers, and its first error, or what is said to a stub."""
+        cases, stopped = [], None
+        for arguments in drawn:
+            wanted = self.answer(self.solution, *copied(arguments))
+            try:
+                cases.append(call(function, self.answer, arguments, wanted, self._named(arguments), self.advice))
+            except Stopped as error:
+                if is_stub(error.__cause__, function):
+                    return [], " is still the stub; replace the line with NotImplementedError by your code."
+                stopped = stopped or error
+        return cases, stopped
+
+    def _named(self, arguments: tuple) -> dict[str, Any]:
+        """The arguments by name; where the solution has defaults, with these."""
+        if self.names:
+            return dict(zip(self.names, arguments, strict=True))
+        given = with_defaults(self.solution, arguments)
+        return dict(zip(names_of(self.solution, len(given)), given, strict=True))
+
+    def _crash(self, sentence: str, cases: list[Case]) -> str:
+        if cases and all(self._right(case) for case in cases):
+            fixed = " A size seems to be fixed in the code." if "two shapes do not fit" in sentence else ""
+            return f" is right for {in_words(cases[0].arguments)}, but {sentence}{fixed}"
+        return f" {sentence}"
+
+    def _right(self, case: Case) -> bool:
+        return self._same(case.got, case.wanted, self.canonical)
+
+    def _same(self, got: Any, wanted: Any, canonical: Callable[[Any], Any] | None) -> bool:
+        if canonical is not None:
+            got, wanted = canonical(got), canonical(wanted)
+        return same(got, wanted, self.tolerance)
+
+    def _diagnosis(self, function: Callable, cases: list[Case]) -> str:
+        examined = self.examine(function, cases) if self.examine else None
+        sentence = (
+            self._known_mistake(cases, None)
+            or (self.canonical and self._known_mistake(cases, self.canonical))
+            or examined
+            or diagnose(function, self.solution, self.answer, cases, self.tolerance, self.canonical)
+        )
+        return sentence
+
+    def _known_mistake(self, cases: list[Case], canonical: Callable[[Any], Any] | None) -> str | None:
+        """The sentence of the mistake that gives the same answers in all cases."""
+        wrong_first = sorted(cases, key=self._right)
         for sentence, mistaken in self.mistakes.items():
             try:
-                answer = self.answer(mistaken, *_copied(arguments))
+                with np.errstate(all="ignore"):
+                    if all(self._same(case.got, self._by(mistaken, case), canonical) for case in wrong_first):
+                        return sentence
             except Exception:  # this mistake cannot be made with these arguments
                 continue
-            if self._same(got, answer):
-                return sentence
-        for one, right in zip(_parts(got), _parts(wanted), strict=False):
-            if one.shape != right.shape:
-                return f"expected an answer of shape {right.shape}, got {one.shape}."
-        if len(_parts(got)) != len(_parts(wanted)):
-            return f"expected {len(_parts(wanted))} results, got {len(_parts(got))}."
-        return _difference(got, wanted)
+        return None
 
-    def _same(self, got: Any, wanted: Any) -> bool:
-        ours, theirs = _parts(wanted), _parts(got)
-        if len(ours) != len(theirs):
-            return False
-        return all(_close(a, b, self.tolerance) for a, b in zip(ours, theirs, strict=True))
+    def _by(self, mistaken: Callable, case: Case) -> Any:
+        return self.answer(mistaken, *copied(tuple(case.arguments.values())))
 
 
 def exercises() -> dict[str, Exercise]:
@@ -95,47 +173,3 @@ def exercises() -> dict[str, Exercise]:
             if isinstance(value, Exercise):
                 found[value.name] = value
     return found
-
-
-def _copied(arguments: tuple) -> tuple:
-    return tuple(np.array(value) if isinstance(value, np.ndarray) else value for value in arguments)
-
-
-def _parts(value: Any) -> list[np.ndarray]:
-    if isinstance(value, tuple | list):
-        return [_array(part) for part in value]
-    return [_array(value)]
-
-
-def _array(value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)
-
-
-def _close(wanted: np.ndarray, got: np.ndarray, tolerance: float) -> bool:
-    if wanted.shape != got.shape or wanted.dtype == object or got.dtype == object:
-        return False
-    if (wanted.dtype == bool) != (got.dtype == bool):
-        return False
-    if wanted.dtype == bool:
-        return bool((wanted == got).all())
-    finite = np.abs(wanted[np.isfinite(wanted)])
-    scale = max(1e-12, float(finite.max(initial=0.0)))
-    return bool(np.allclose(got, wanted, rtol=0, atol=tolerance * scale, equal_nan=True))
-
-
-def _difference(got: Any, wanted: Any) -> str:
-    one, right = _parts(got)[0], _parts(wanted)[0]
-    if one.dtype == object:
-        return f"expected numbers, got {type(got).__name__}."
-    if (one.dtype == bool) != (right.dtype == bool):
-        return f"expected dtype {right.dtype}, got {one.dtype}."
-    if right.dtype != bool and not np.isfinite(one).all():
-        return "the answer holds infinity or NaN."
-    if right.size == 1:
-        return f"expected {right.item():.6g}, got {one.item():.6g}."
-    if right.dtype == bool:
-        differ, wanted_true, true = (one != right).mean(), right.mean(), one.mean()
-        return f"{differ:.2%} of the values differ; {wanted_true:.2%} should be true, {true:.2%} are."
-    return f"the largest difference from the right answer is {np.nanmax(np.abs(one - right)):.4g}."

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vrnlib.checks import Exercise
-from vrnlib.network import Residual
+from vrnlib.checks.modules import BLOCK_ADVICE, block_answer, examine_block
+from vrnlib.hourglass import Residual
 
 
 def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
@@ -37,20 +38,32 @@ class _PostActivation(Residual):
         super().__init__(inputs, outputs)
         middle = outputs // 2
         self.branch = nn.Sequential(
-            nn.Conv2d(inputs, middle, 1), nn.BatchNorm2d(middle), nn.ReLU(),
-            nn.Conv2d(middle, middle, 3, padding=1), nn.BatchNorm2d(middle), nn.ReLU(),
-            nn.Conv2d(middle, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(inputs, middle, 1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, middle, 3, padding=1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, outputs, 1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
 
 
 class _NoBottleneck(Residual):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs)
         self.branch = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1),
-            nn.BatchNorm2d(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1),
-            nn.BatchNorm2d(outputs), nn.ReLU(), nn.Conv2d(outputs, outputs, 1),
-        )  # fmt: skip
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 1),
+        )
 
 
 class _AlwaysProjects(Residual):
@@ -59,59 +72,75 @@ class _AlwaysProjects(Residual):
         self.skip = nn.Conv2d(inputs, outputs, 1)
 
 
-def fill_by_shape(module: nn.Module) -> nn.Module:
-    """Fill all parameters and statistics by their shapes alone, whatever their names and order; evaluation mode."""
-    for tensor in [*module.parameters(), *module.buffers()]:
-        if not tensor.is_floating_point():
-            continue
-        seed = sum((position + 1) * side for position, side in enumerate(tensor.shape))
-        values = np.random.default_rng(seed).uniform(0.2, 0.8, tuple(tensor.shape))
-        if tensor.ndim > 1:
-            values = (values - 0.5) * 2 / np.sqrt(tensor[0].numel())
-        tensor.data.copy_(torch.from_numpy(values))
-    return module.eval()
+def _layer_cases(rng: np.random.Generator) -> list[tuple]:
+    return [(*map(int, rng.permutation(np.arange(2, 12))[:2]), 3), (3, 64, 7), (int(64 * rng.integers(2, 5)), 64, 1)]
 
 
-def _block_answer(block: Callable, inputs: int, outputs: int) -> tuple:
-    module = fill_by_shape(block(inputs, outputs))
-    x = torch.from_numpy(np.random.default_rng(5).normal(size=(2, inputs, 6, 7)).astype(np.float32))
-    with torch.no_grad():
-        y = module(x)
-    return y, sum(parameter.numel() for parameter in module.parameters())
+def _block_cases(rng: np.random.Generator) -> list[tuple]:
+    """One block that changes the channels and one that keeps them, with a batch for each."""
+    widths = [(int(inputs), 16) for inputs in (rng.choice([6, 10, 12, 20]), 16)]
+    return [(*pair, torch.from_numpy(rng.normal(size=(2, pair[0], 6, 7)).astype(np.float32))) for pair in widths]
 
 
-def _logit_cases() -> list[tuple]:
-    generator = torch.Generator().manual_seed(0)
-    return [(3 * torch.randn(2, 5, 3, 4, generator=generator),), (torch.linspace(-6, 6, 24).reshape(1, 4, 2, 3),)]
+def _logit_cases(rng: np.random.Generator) -> list[tuple]:
+    shapes = [(2, *map(int, rng.permutation([3, 4, 5]))), (2, 200, 24, 24)]
+    return [(torch.from_numpy((4 * rng.normal(size=shape)).astype(np.float32)),) for shape in shapes]
 
 
 CONVOLUTION_PARAMETERS = Exercise(
     name="convolution_parameters",
     solution=convolution_parameters,
-    cases=lambda: [(3, 64, 7), (128, 64, 1), (64, 32, 3)],
+    cases=_layer_cases,
+    tolerance=1e-9,
     mistakes={
         "the biases are missing; each output channel has one.": lambda i, o, k: o * i * k * k,
         "the kernel has k × k places, not k.": lambda i, o, k: o * (i * k + 1),
         "there is one bias per output channel, not a single one.": lambda i, o, k: o * i * k * k + 1,
-        "the input channels are missing; each output channel looks at all of them.":
-            lambda i, o, k: o * (k * k + 1),
+        "the input channels are missing; each output channel looks at all of them.": lambda i, o, k: o * (k * k + 1),
         "there is one bias per output channel, not per input channel.": lambda i, o, k: o * i * k * k + i,
+        "the bias was counted at every place of the kernel's weights; each output channel has one.": lambda i, o, k: (
+            o * i * (k * k + 1)
+        ),
+        "the bias was counted once for every place of the kernel; each output channel has one.": lambda i, o, k: (
+            o * (i + 1) * k * k
+        ),
+        "the bias was counted once for every row of the kernel; each output channel has one.": lambda i, o, k: (
+            o * i * k * k + o * k
+        ),
+        "the output channels are missing; each of them has its own kernels and bias.": lambda i, o, k: i * k * k + 1,
+        "input and output channels were added; every output looks at every input, so multiply.": lambda i, o, k: (
+            (i + o) * k * k + o
+        ),
+        "two numbers per output channel were added; a convolution has one bias, a batch norm would have two.": (
+            lambda i, o, k: o * (i * k * k + 2)
+        ),
+        "the kernel has k × k places, not 2 k.": lambda i, o, k: o * (i * 2 * k + 1),
+        "those are the pairs of channels alone; each pair has k × k weights, each output a bias.": lambda i, o, k: (
+            i * o
+        ),
+        "the kernel is k × k, not k × k × k; the network has no 3D layer.": lambda i, o, k: o * (i * k**3 + 1),
+        "weights and biases came back apart; return their sum.": lambda i, o, k: (o * i * k * k, o),
     },
-)  # fmt: skip
+)
 RESIDUAL = Exercise(
     name="ResidualBlock",
     solution=Residual,
-    cases=lambda: [(12, 16), (16, 16)],
-    answer=_block_answer,
+    cases=_block_cases,
+    answer=block_answer,
+    examine=examine_block,
+    advice=BLOCK_ADVICE,
+    names=("inputs", "outputs", "x"),
+    tolerance=1e-4,
     mistakes={
         "the input is not added; without the skip it is no residual block.": _NoSkip,
         "a ReLU follows the sum; in a pre-activation block the sum leaves as it is.": _ReluAtTheEnd,
-        "the convolution comes before batch norm and ReLU; pre-activation means BN, ReLU, then the convolution.":
-            _PostActivation,
+        (
+            "the convolution comes before batch norm and ReLU; pre-activation means BN, ReLU, then the convolution."
+        ): _PostActivation,
         "the block is as wide as its output throughout; the bottleneck has half of the channels.": _NoBottleneck,
         "the skip has a 1×1 convolution even where the channels stay; use nn.Identity() there.": _AlwaysProjects,
     },
-)  # fmt: skip
+)
 VOXEL_PROBABILITIES = Exercise(
     name="voxel_probabilities",
     solution=voxel_probabilities,
@@ -120,24 +149,49 @@ VOXEL_PROBABILITIES = Exercise(
         "a softmax over depth makes the slices of a column compete, so that a thick solid cannot be said; "
         "each voxel is a yes or no of its own.": lambda x: torch.softmax(x, dim=1),
         "a softmax over the batch makes the faces compete.": lambda x: torch.softmax(x, dim=0),
+        "a softmax over the rows makes the pixels compete; each voxel is a yes or no of its own.": lambda x: (
+            torch.softmax(x, dim=2)
+        ),
+        "a softmax over the columns makes the pixels compete; each voxel is a yes or no of its own.": lambda x: (
+            torch.softmax(x, dim=3)
+        ),
+        "a softmax over all voxels makes them compete for a sum of 1; each is a yes or no of its own.": lambda x: (
+            torch.softmax(x.flatten(1), dim=1).reshape(x.shape)
+        ),
+        "a softmax over the whole batch makes all voxels compete.": lambda x: torch.softmax(x.ravel(), 0).reshape(
+            x.shape
+        ),
+        "the logits were divided by their sum; that is no probability.": lambda x: x / x.sum(),
+        "the mean over the batch was taken; each face keeps its own voxels.": lambda x: torch.sigmoid(x.mean(dim=0)),
+        "the logits were clamped to [0, 1]; the sigmoid bends them there smoothly.": lambda x: x.clamp(0, 1),
+        "that is (1 + tanh(x)) / 2 = sigmoid(2 x), twice as steep as the sigmoid.": lambda x: torch.sigmoid(2 * x),
+        "that is tanh, from −1 to 1; a probability is in [0, 1].": torch.tanh,
+        "that is exp(x), the odds; the probability is exp(x) / (1 + exp(x)).": torch.exp,
+        "that is exp(−x); the probability is 1 / (1 + exp(−x)).": lambda x: torch.exp(-x),
+        "a ReLU cuts what is below 0 and leaves the rest above 1; a probability is in [0, 1].": torch.relu,
+        "the logits were stretched from their smallest to their largest; that is no probability.": lambda x: (
+            (x - x.min()) / (x.max() - x.min())
+        ),
+        "the mean over depth was taken; each voxel keeps its own probability.": lambda x: torch.sigmoid(x).mean(dim=1),
+        "that is the logarithm of the probability.": torch.nn.functional.logsigmoid,
         "the logits came back unchanged.": lambda x: x,
         "the logits were cut at 0; that gives the solid, but no probability.": lambda x: (x > 0).float(),
         "that is the probability of being outside; the sign is wrong.": lambda x: torch.sigmoid(-x),
         "the sigmoid was taken twice.": lambda x: torch.sigmoid(torch.sigmoid(x)),
     },
-)  # fmt: skip
+)
 
 
-def check_convolution_parameters(function: Callable) -> None:
+def check_convolution_parameters(function: Callable, seed: int | None = None) -> None:
     """(inputs, outputs, kernel) → number of parameters."""
-    CONVOLUTION_PARAMETERS.judge(function)
+    CONVOLUTION_PARAMETERS.judge(function, seed)
 
 
-def check_residual(block: Callable) -> None:
+def check_residual(block: Callable, seed: int | None = None) -> None:
     """A class: block(inputs, outputs) is a module (B, inputs, H, W) → (B, outputs, H, W)."""
-    RESIDUAL.judge(block)
+    RESIDUAL.judge(block, seed)
 
 
-def check_voxel_probabilities(function: Callable) -> None:
+def check_voxel_probabilities(function: Callable, seed: int | None = None) -> None:
     """(logits (B, slices, H, W)) → probabilities of the same shape."""
-    VOXEL_PROBABILITIES.judge(function)
+    VOXEL_PROBABILITIES.judge(function, seed)

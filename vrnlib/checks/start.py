@@ -24,23 +24,19 @@ def nose_tip(landmarks: np.ndarray) -> int:
     return int(np.argmax(landmarks[:, 2]))
 
 
-def _depth_cases() -> list[tuple]:
-    rng = np.random.default_rng(0)
-    return [(rng.uniform(-50, 50, 5), 99.5), (np.array([3.0, -4.0]), 110.25)]
+def _depth_cases(rng: np.random.Generator) -> list[tuple]:
+    return [(rng.uniform(-50, 50, rng.integers(4, 9)), 99.5), (rng.uniform(-60, 60, 13012), rng.uniform(80, 120))]
 
 
-def _volume_cases() -> list[tuple]:
-    rng = np.random.default_rng(1)
-    return [(rng.random((4, 5, 6)) > 0.5,), (rng.random((4, 4, 7)) > 0.5,), (rng.random((3, 3, 3)) > 0.5,)]
+def _volume_cases(rng: np.random.Generator) -> list[tuple]:
+    sides = rng.permutation([3, 4, 5, 6, 7])
+    return [(rng.random(shape) > 0.5,) for shape in (sides[:3], sides[2:], (192, 192, 200))]
 
 
-def _landmark_cases() -> list[tuple]:
-    rng = np.random.default_rng(2)
-    cases = []
-    for _ in range(3):
-        points = rng.permutation(68 * 3).reshape(68, 3).astype(np.float32)
-        cases.append((points,))
-    return cases
+def _landmark_cases(rng: np.random.Generator) -> list[tuple]:
+    """Points around planes behind, at and before z = 0."""
+    planes = rng.permutation([-70.0, -102.0, -140.0])
+    return [((rng.permutation(68 * 3) + plane).reshape(68, 3).astype(np.float32),) for plane in planes]
 
 
 SLICE_OF_DEPTH = Exercise(
@@ -52,6 +48,12 @@ SLICE_OF_DEPTH = Exercise(
         "the depth is halved; that is the way back, from slices to pixels.": lambda z, offset: z / 2 + offset,
         "the offset is subtracted; k = 2 z + offset.": lambda z, offset: 2 * z - offset,
         "the offset is doubled too; double z first, then add it.": lambda z, offset: 2 * (z + offset),
+        "that is the way back, from slices to pixels; k = 2 z + offset.": lambda z, offset: (z - offset) / 2,
+        "z was squared; it is doubled, 2 * z.": lambda z, offset: z**2 + offset,
+        "the depth's sign is turned; slices grow towards the camera, as z does.": lambda z, offset: offset - 2 * z,
+        "the positions are rounded to whole slices; surfaces lie between slices.": lambda z, offset: np.round(
+            2 * z + offset
+        ),
     },
 )
 VOLUME_FROM_PAPER_ORDER = Exercise(
@@ -59,39 +61,56 @@ VOLUME_FROM_PAPER_ORDER = Exercise(
     solution=volume_from_paper_order,
     cases=_volume_cases,
     mistakes={
-        "the numbers were reshaped, not transposed; reshape keeps the order in memory and tears the face apart.":
-            lambda a: a.reshape(a.shape[::-1]),
-        "your volume equals ours with x and y swapped; the face would lie on its side.":
-            lambda a: a.transpose(2, 0, 1),
+        (
+            "the numbers were reshaped, not transposed; reshape keeps the order in memory and tears the face apart."
+        ): lambda a: a.reshape(a.shape[::-1]),
+        "your volume equals ours upside down; y runs down in both orders.": lambda a: a.transpose(2, 1, 0)[:, ::-1],
+        "your volume equals ours mirrored, left and right swapped.": lambda a: a.transpose(2, 1, 0)[:, :, ::-1],
+        "your volume equals ours with x and y swapped; the face would lie on its side.": lambda a: a.transpose(2, 0, 1),
         "the axes are unchanged; [x, y, z] must become [z, y, x].": lambda a: a,
-        "your volume equals ours upside down in depth; slices grow towards the camera.":
-            lambda a: a.transpose(2, 1, 0)[::-1],
+        "your volume equals ours upside down in depth; slices grow towards the camera.": lambda a: a.transpose(2, 1, 0)[
+            ::-1
+        ],
     },
-)  # fmt: skip
+)
 NOSE_TIP = Exercise(
     name="nose_tip",
     solution=nose_tip,
     cases=_landmark_cases,
+    tolerance=1e-9,
     mistakes={
-        "that is the point farthest from the camera; z grows towards the camera.":
-            lambda p: int(np.argmin(p[:, 2])),
-        "that is the lowest point in the picture; the depth is column 2, not column 1.":
-            lambda p: int(np.argmax(p[:, 1])),
+        "that is the point farthest from the camera; z grows towards the camera.": lambda p: int(np.argmin(p[:, 2])),
+        "that is the lowest point in the picture; the depth is column 2, not column 1.": lambda p: int(
+            np.argmax(p[:, 1])
+        ),
         "that is the value of z, not the row of the point; use argmax.": lambda p: float(p[:, 2].max()),
+        ("argmax has counted through all numbers of the array; look for the largest in column 2 alone."): lambda p: int(
+            np.argmax(p)
+        ),
+        "that looks along row 2, a single point; depth is column 2, landmarks[:, 2].": lambda p: int(np.argmax(p[2])),
+        "that is the point farthest to the right; depth is column 2, not column 0.": lambda p: int(p[:, 0].argmax()),
+        "that is the point itself; return its row, a number.": lambda p: p[p[:, 2].argmax()],
+        "that is the largest absolute value; negative z lies behind.": lambda p: int(np.abs(p[:, 2]).argmax()),
+        "that is the point with the largest distance from the origin; only z counts.": lambda p: int(
+            (p.astype(float) ** 2).sum(axis=1).argmax()
+        ),
+        "those are the rows of the largest number in each column; only column 2 is depth.": lambda p: p.argmax(axis=0),
+        "all rows came back in the order of their depth; return the first of them.": lambda p: np.argsort(-p[:, 2]),
+        "all rows came back in the order of their depth; return the last of them.": lambda p: np.argsort(p[:, 2]),
     },
-)  # fmt: skip
+)
 
 
-def check_slice_of_depth(function: Callable) -> None:
+def check_slice_of_depth(function: Callable, seed: int | None = None) -> None:
     """(z (N,), offset) → slices (N,)."""
-    SLICE_OF_DEPTH.judge(function)
+    SLICE_OF_DEPTH.judge(function, seed)
 
 
-def check_volume_from_paper_order(function: Callable) -> None:
+def check_volume_from_paper_order(function: Callable, seed: int | None = None) -> None:
     """(array [x, y, z]) → array [z, y, x]."""
-    VOLUME_FROM_PAPER_ORDER.judge(function)
+    VOLUME_FROM_PAPER_ORDER.judge(function, seed)
 
 
-def check_nose_tip(function: Callable) -> None:
+def check_nose_tip(function: Callable, seed: int | None = None) -> None:
     """(landmarks (68, 3)) → row number."""
-    NOSE_TIP.judge(function)
+    NOSE_TIP.judge(function, seed)

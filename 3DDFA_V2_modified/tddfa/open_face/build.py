@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..contract import EXPRESSION_COUNT, SHAPE_COUNT
 from ..files import replacing
 from .back import close_back
 from .cage import Cage, build_cage, fine_mesh
@@ -24,7 +26,6 @@ from .surface import ambient_occlusion, cylinder_coordinates, region_labels
 
 __all__ = ["build_arrays", "derived_arrays", "sample_identities", "write_model"]
 
-SHAPE_COUNT, EXPRESSION_COUNT = 40, 10
 IDENTITIES, BANK = 1500, 4000
 IDENTITY_SEED, EXPRESSION_SEED = 0, 1
 BATCH = 50
@@ -72,7 +73,12 @@ def derived_arrays(
     """Every stored array that follows from the mean's geometry alone, without the head mesh.
 
     Args:
-        operator: (N, V) and cage_mean: (V, 3) mm, the mean face; triangles: (M, 3). The other three: the context.
+        operator: (N, V) sparse, from the face's cage to its fine mesh.
+        cage_mean: (V, 3) mm, the mean face's cage.
+        triangles: (M, 3) of the face's fine mesh.
+        context_operator: (Nc, C) sparse, the same for the context.
+        context_mean: (C, 3) mm.
+        context_triangles: (Mc, 3).
     """
     operator, landmarks = landmark_vertices(operator, cage_mean, triangles)
     face, around = operator @ cage_mean, context_operator @ context_mean
@@ -110,7 +116,8 @@ def build_arrays(
     """Build the whole model with ``anny``.
 
     Args:
-        identities: number of random people. bank: number of scripted expressions.
+        identities: number of random people.
+        bank: number of scripted expressions.
         like: arrays of an earlier file; its components' signs are kept, so that stored coefficients stay valid.
         say: where progress goes.
     """
@@ -160,4 +167,5 @@ def build_arrays(
 def write_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays as a compressed .npz, whole or not at all."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **{key: arrays[key] for key in sorted(arrays)})
+        named: Any = {key: arrays[key] for key in sorted(arrays)}
+        np.savez_compressed(file, **named)

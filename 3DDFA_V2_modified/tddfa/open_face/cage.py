@@ -14,6 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.interpolate import splev, splprep
 
+from ..describe import short_repr
+from ..mesh import cross_2d
 from .source import Head
 from .subdivision import catmull_clark, clip, split_quads, weld
 
@@ -33,12 +35,15 @@ POCKET_DEPTH = 12.0
 SKIN, EYE, MOUTH = 0, 2, 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cage:
     """Polygons over vertices ``operator @ head + shift``.
 
     Attributes:
-        operator: (V, H) sparse. shift: (V, 3) mm. faces: polygons. label: (V,) 0 skin, 2 eye, 3 mouth interior.
+        operator: (V, H) sparse.
+        shift: (V, 3) mm.
+        faces: polygons.
+        label: (V,) 0 skin, 2 eye, 3 mouth interior.
         openings: cage vertices around "eye right", "eye left" and "mouth".
     """
 
@@ -47,6 +52,8 @@ class Cage:
     faces: list[list[int]]
     label: np.ndarray
     openings: dict[str, np.ndarray]
+
+    __repr__ = short_repr
 
     def vertices(self, head: np.ndarray) -> np.ndarray:
         """Cage vertices (V, 3) of one head (H, 3), or (B, V, 3) of several."""
@@ -154,12 +161,12 @@ def _eye_patch(rows: _Rows, head: Head, loop: list[int], part: str) -> list[list
 def _on_surface(places: np.ndarray, triangles: np.ndarray, vertices: np.ndarray) -> sp.csr_matrix:
     """Barycentric rows of the front-most surface point over each place (x, y); the nearest vertex where none is."""
     a, b, c = (vertices[triangles[:, k], :2] for k in range(3))
-    area = _cross(b - a, c - a)
+    area = cross_2d(b - a, c - a)
     usable = np.abs(area) > 1e-9
     rows = sp.lil_matrix((len(places), len(vertices)))
     for i, place in enumerate(places):
         with np.errstate(divide="ignore", invalid="ignore"):
-            second, third = _cross(place - a, c - a) / area, _cross(b - a, place - a) / area
+            second, third = cross_2d(place - a, c - a) / area, cross_2d(b - a, place - a) / area
         shares = np.stack([1 - second - third, second, third], axis=1)
         inside = np.flatnonzero(usable & (shares.min(axis=1) > -1e-6))
         if len(inside):
@@ -170,11 +177,6 @@ def _on_surface(places: np.ndarray, triangles: np.ndarray, vertices: np.ndarray)
             used = np.unique(triangles)
             rows[i, used[((vertices[used, :2] - place) ** 2).sum(axis=1).argmin()]] = 1.0
     return rows.tocsr()
-
-
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """z of the cross product of 2D rows."""
-    return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
 
 def _mouth_pocket(rows: _Rows, loop: list[int], total: int) -> list[list[int]]:
@@ -206,7 +208,7 @@ def build_cage(head: Head) -> Cage:
     used, packed = np.unique(quads, return_inverse=True)
     rows = _Rows(total)
     rows.add(_pick(used, total), SKIN)
-    faces = packed.reshape(quads.shape).tolist()
+    faces: list[list[int]] = [[int(corner) for corner in quad] for quad in packed.reshape(quads.shape)]
     r_front = head.rest[head.part_quads("eye_front.R").ravel(), 0].mean()
     names = ("eye_front.R", "eye_front.L") if r_front < 0 else ("eye_front.L", "eye_front.R")
     faces += _eye_patch(rows, head, right, names[0])

@@ -62,7 +62,8 @@ def shoulder_rings(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sp.csr_
     """Shoulders that hang on the neck's lower edge.
 
     Args:
-        vertices: (Nc, 3) mean context. triangles: (Mc, 3).
+        vertices: (Nc, 3) mean context.
+        triangles: (Mc, 3).
 
     Returns:
         (operator (Ns, Nc), shift (Ns, 3) mm, triangles (K, 3) over the Ns shoulder vertices): the shoulders of any

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ..describe import short_repr
 from .source import Head
 
 __all__ = ["ExpressionBasis", "action_shapes", "expression_components", "sample_actions"]
@@ -24,7 +25,7 @@ UNUSED_ACTION = "tongueOut"
 ACTION_AGE = 0.67
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExpressionBasis:
     """``basis`` (V, 3, K), ``context`` (C, 3, K), ``bank`` (B, K) coefficients, ``explained`` (K,) cumulative."""
 
@@ -32,6 +33,8 @@ class ExpressionBasis:
     context: np.ndarray
     bank: np.ndarray
     explained: np.ndarray
+
+    __repr__ = short_repr
 
 
 def action_shapes(head: Head, actions: tuple[str, ...]) -> np.ndarray:
@@ -146,8 +149,11 @@ def expression_components(
     """Principal components of the activated expressions, uncentred, so that zero is the neutral face.
 
     Args:
-        shapes: (V, 3, A) cage displacement of each action. context_shapes: (C, 3, A).
-        activations: (B, A). operator: (N, V) to the fine mesh. count: K.
+        shapes: (V, 3, A) cage displacement of each action.
+        context_shapes: (C, 3, A).
+        activations: (B, A).
+        operator: (N, V) to the fine mesh.
+        count: K.
     """
     actions = shapes.shape[-1]
     fine = (operator @ shapes.reshape(len(shapes), -1)).reshape(-1, actions)

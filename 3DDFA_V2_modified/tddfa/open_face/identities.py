@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ..describe import short_repr
+from ..geometry import best_rotation
 from .source import Head
 
 __all__ = ["Aligned", "align", "fix_signs", "sample_parameters", "shape_components"]
@@ -73,7 +75,7 @@ def sample_parameters(head: Head, count: int, rng: np.random.Generator) -> tuple
     return phenotypes, changes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Aligned:
     """Identities on their mean: ``cages`` (B, V, 3) and ``contexts`` (B, C, 3) mm, centred, and their means."""
 
@@ -81,6 +83,8 @@ class Aligned:
     contexts: np.ndarray
     mean: np.ndarray
     context_mean: np.ndarray
+
+    __repr__ = short_repr
 
 
 def align(cages: np.ndarray, contexts: np.ndarray, operator: sp.csr_matrix, *, rounds: int = 4) -> Aligned:
@@ -99,10 +103,8 @@ def align(cages: np.ndarray, contexts: np.ndarray, operator: sp.csr_matrix, *, r
         for i, cage in enumerate(cages):
             own = share @ cage
             centred = cage - own
-            u, singular, vt = np.linalg.svd(weighted.T @ centred)
-            signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-            scale = (singular * signs).sum() / (centred * (gram @ centred)).sum()
-            transform = scale * ((u * signs) @ vt).T
+            rotation, singular = best_rotation(weighted.T @ centred)
+            transform = singular.sum() / (centred * (gram @ centred)).sum() * rotation.T
             moved[i] = centred @ transform + middle
             moved_contexts[i] = (contexts[i] - own) @ transform + middle
         mean = moved.mean(axis=0)

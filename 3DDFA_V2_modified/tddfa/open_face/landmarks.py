@@ -15,6 +15,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from ..contract import LANDMARK_COUNT
+from ..ibug import MIRRORED, RIGHT_BROW
+from ..mesh import cross_2d, triangle_normals
+
 __all__ = ["JAW_SIDE_VIEW", "closest_points", "landmark_vertices", "slide_to", "surface_from_side"]
 
 BROW_PLACES = (
@@ -38,12 +42,6 @@ MIDDLE_PLACES = {
 }  # fmt: skip
 """Places of the points on the midline, the chin (8) among them."""
 
-MIRRORED = {
-    31: 35, 32: 34, 36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46,
-    48: 54, 49: 53, 50: 52, 58: 56, 59: 55, 60: 64, 61: 63, 67: 65,
-}  # fmt: skip
-"""The point on the viewer's right for each on the left."""
-
 JAW_SIDE_VIEW = (
     (-48.2, 26.0),
     (-47.6, 5.5),
@@ -63,7 +61,9 @@ def landmark_vertices(
     """The landmarks of the mean face.
 
     Args:
-        operator: (N, V) sparse, ``operator @ cage`` the fine vertices. cage: (V, 3) mean. triangles: (M, 3).
+        operator: (N, V) sparse, ``operator @ cage`` the fine vertices.
+        cage: (V, 3) mean.
+        triangles: (M, 3).
 
     Returns:
         (operator, vertices (68,)): the operator with the jaw's and the brows' vertices slid onto their places.
@@ -73,17 +73,16 @@ def landmark_vertices(
     """
     mirror = np.array([-1.0, 1.0, 1.0])
     fine = operator @ cage
-    vertices = np.full(68, -1)
-    for places in (LEFT_PLACES, MIDDLE_PLACES):
-        for point, place in places.items():
-            vertices[point] = _nearest(fine, np.array(place))
-    for left, right in MIRRORED.items():
-        vertices[right] = _nearest(fine, fine[vertices[left]] * mirror)
+    vertices = np.full(LANDMARK_COUNT, -1)
+    for point, place in (LEFT_PLACES | MIDDLE_PLACES).items():
+        vertices[point] = _nearest(fine, np.array(place))
+    for point in LEFT_PLACES:
+        vertices[MIRRORED[point]] = _nearest(fine, fine[vertices[point]] * mirror)
     places = [surface_from_side(fine, triangles, z, y) for z, y in JAW_SIDE_VIEW] + [np.array(p) for p in BROW_PLACES]
-    left, right = [*range(8), *range(17, 22)], [*range(16, 8, -1), *range(26, 21, -1)]
+    left = np.r_[0:8, RIGHT_BROW]  # on the viewer's left: the person's right
     operator, slid = slide_to(np.concatenate([places, places * mirror]), operator, cage, triangles)
-    vertices[left + right] = slid
-    if len(set(vertices.tolist())) != 68:
+    vertices[np.concatenate([left, MIRRORED[left]])] = slid
+    if len(set(vertices.tolist())) != LANDMARK_COUNT:
         raise ValueError("Expected a vertex of its own for each landmark, but two share one; use a finer mesh.")
     return operator, vertices
 
@@ -101,7 +100,7 @@ def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: 
     """
     corner = vertices[triangles]
     a, b, c = (corner[:, k][:, [2, 1]] - (z, y) for k in range(3))
-    area = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], axis=1)
+    area = np.stack([cross_2d(b, c), cross_2d(c, a), cross_2d(a, b)], axis=1)
     whole = area.sum(axis=1)
     inside = ((area >= 0).all(axis=1) | (area <= 0).all(axis=1)) & (np.abs(whole) > 1e-12)
     if not inside.any():
@@ -109,11 +108,6 @@ def surface_from_side(vertices: np.ndarray, triangles: np.ndarray, z: float, y: 
     share = area[inside] / whole[inside, None]
     points = (share[:, :, None] * corner[inside]).sum(axis=1)
     return points[points[:, 0].argmin()]
-
-
-def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """z of the cross product of rows of two (M, 2) arrays."""
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
 def closest_points(
@@ -158,8 +152,10 @@ def slide_to(
     """Let the nearest vertices slide along the surface onto points of it.
 
     Args:
-        points: (P, 3) on or near the surface. operator: (N, V) sparse, ``operator @ cage`` the vertices.
-        cage: (V, 3). triangles: (M, 3).
+        points: (P, 3) on or near the surface.
+        operator: (N, V) sparse, ``operator @ cage`` the vertices.
+        cage: (V, 3).
+        triangles: (M, 3).
 
     Returns:
         (operator, indices): the operator with P rows replaced by barycentric mixtures of its own rows, and the
@@ -182,13 +178,7 @@ def slide_to(
     mixture = sp.csr_matrix((weights.ravel(), (rows, corners.ravel())), shape=(count, count))
     moved = ((sp.diags(keep) + mixture) @ operator).tocsr()
     moved.eliminate_zeros()
-    before, after = (_normals(v, triangles) for v in (vertices, moved @ cage))
+    before, after = (triangle_normals(v, triangles) for v in (vertices, moved @ cage))
     if ((before * after).sum(axis=1) <= 0).any():
         raise ValueError("Expected slides within a vertex's own triangles, but one turned around.")
     return moved, indices
-
-
-def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Triangle normals (M, 3), length twice the area."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)

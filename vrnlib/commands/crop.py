@@ -1,0 +1,153 @@
+"""``vrn crop``: every face of a photo, or of a folder of photos, as the crop that a VRN sees.
+
+Face k of NAME.jpg becomes NAME_k.png, without loss, and NAME_k.json: the landmarks in pixels of the photo and of the
+crop, and the matrix that leads from one to the other (`vrnlib.crop.describe_crop`). For a folder ``skipped.csv`` lists
+the photos that gave no crop, and why.
+
+Nothing is ever deleted, and only files that this command wrote itself are replaced: both kinds carry its mark. So the
+results may go into the folder of the photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tddfa.files import write_bytes
+from vrnlib.commands.photos import add_photo_arguments, check_photo_arguments, each_photo, no_face, no_photos
+from vrnlib.crop import CROP_SIZE, crop_face, describe_crop
+from vrnlib.images import list_photos, read_photo
+from vrnlib.landmarks.detectors import detect, prepare
+from vrnlib.landmarks.files import find_points
+
+MARK = "vrn crop"
+"""What a crop's text chunk "Software" and a .json's "software" say."""
+
+SKIPPED, SKIPPED_HEADER = "skipped.csv", ("photo", "reason")
+SIZES = range(16, 4097)
+
+
+class CropError(ValueError):
+    """Crops that cannot be made; the message is one sentence."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_photo_arguments(parser)
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=CROP_SIZE,
+        metavar="PIXELS",
+        help="side of the crops; the face grows with it (default: 192)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    check_photo_arguments(arguments)
+    if arguments.size not in SIZES:
+        raise CropError(f"Expected a --size of {SIZES[0]} to {SIZES[-1]} pixels, got {arguments.size}.")
+    if not arguments.photo.is_dir():
+        photo = read_photo(arguments.photo)  # before the models: a bad photo should be told at once
+        for path in crop_photo(photo, arguments.photo, arguments.photo.stem, arguments):
+            print(path)
+        return 0
+
+    photos = [path for path in list_photos(arguments.photo) if not is_ours(path)]
+    if not photos:
+        raise no_photos(arguments.photo)
+    listing = arguments.out / SKIPPED
+    _check_listing(listing)
+    prepare(arguments.detector, fan=arguments.fan, face_detector=arguments.face_detector)
+    skipped = each_photo(photos, partial(crop_photo, arguments=arguments), title="crop")
+    if skipped or listing.exists():
+        write_listing(listing, skipped)
+    if len(skipped) == len(photos):
+        raise CropError(f"None of the {len(photos)} photos in {arguments.photo} gave a crop; {listing} says why.")
+    print(f"{len(photos) - len(skipped)} of {len(photos)} photos cropped into {arguments.out}.")
+    if skipped:
+        print(f"reasons: {listing}")
+    return 0
+
+
+def crop_photo(photo: np.ndarray, path: Path, name: str, arguments: argparse.Namespace) -> list[Path]:
+    """Write NAME_0.png, NAME_0.json, NAME_1.png, … for the faces of a photo (H, W, 3) uint8 RGB, the largest first.
+
+    path: where the photo comes from. Gives the paths of the crops. Raises CropError or another ValueError when there
+    is no face or a file of somebody else's is in the way, and OSError when something cannot be written.
+    """
+    points = None if arguments.points is None else find_points(arguments.points, path)
+    faces = detect(
+        photo,
+        detector=arguments.detector,
+        points=points,
+        face_detector=arguments.face_detector,
+        fan=arguments.fan if arguments.detector == "open" else None,
+    )
+    if not faces:
+        raise no_face(path)
+    stems = [arguments.out / f"{name}_{number}" for number in range(len(faces))]
+    for file in (stem.with_name(stem.name + ending) for stem in stems for ending in (".png", ".json")):
+        if file.exists() and not is_ours(file):
+            raise CropError(f"{file} exists and is no result of vrn crop; choose another --out folder.")
+    crops = [crop_face(photo, face, arguments.size) for face in faces]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, (face, crop, stem) in enumerate(zip(faces, crops, stems, strict=True)):
+        image = stem.with_name(f"{stem.name}.png")
+        about = {"software": MARK, "crop": image.name} | describe_crop(
+            crop, face, photo_name=path.name, photo_size=photo.shape[1::-1], number=number
+        )
+        write_bytes(image, marked_png(crop.image))
+        write_bytes(stem.with_name(f"{stem.name}.json"), (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+        written.append(image)
+    return written
+
+
+def marked_png(image: np.ndarray) -> bytes:
+    """A PNG file of an (H, W, 3) uint8 RGB image, with this command's mark."""
+    mark, file = PngInfo(), io.BytesIO()
+    mark.add_text("Software", MARK)
+    Image.fromarray(image).save(file, "PNG", pnginfo=mark)
+    return file.getvalue()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether this command wrote a .png or .json file."""
+    try:
+        if path.suffix == ".json":
+            return json.loads(path.read_text(encoding="utf-8"))["software"] == MARK
+        if path.suffix != ".png":
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures
+            with Image.open(path) as picture:
+                return picture.format == "PNG" and picture.info.get("Software") == MARK
+    except Exception:  # no picture, no JSON, other JSON, not readable, …: in any case not ours
+        return False
+
+
+def write_listing(path: Path, skipped: list[tuple[Path, str]]) -> None:
+    """A table of photos and the reasons why they were skipped."""
+    text = io.StringIO()
+    rows = [(photo.name, reason) for photo, reason in skipped]
+    csv.writer(text, lineterminator="\n").writerows([SKIPPED_HEADER, *rows])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.getvalue().encode("utf-8"))
+
+
+def _check_listing(path: Path) -> None:
+    """FileExistsError when somebody else's file has the listing's name."""
+    if not path.exists():
+        return
+    header = ",".join(SKIPPED_HEADER).encode() + b"\n"
+    if not path.is_file() or not path.read_bytes().startswith(header):
+        raise FileExistsError(f"{path} exists and is no list of vrn crop; choose another --out folder.")

@@ -1,0 +1,81 @@
+"""The package face-alignment of FAN's authors (Bulat and Tzimiropoulos, ICCV 2017), with its 2DFAN-4.
+
+Its weights are no part of this project: the package fetches them itself into $TORCH_HOME/hub/checkpoints, or finds
+them there.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vrnlib.landmarks import LandmarkError
+
+FAN_FILE = "2DFAN4-11f355bf06.pth.tar"
+FACE_DETECTORS = {
+    "sfd": ("s3fd-619a316812.pth",),
+    "blazeface": ("blazeface.pth", "anchors.npy"),
+    "yunet": ("face_detection_yunet_2023mar.onnx",),
+    "retinaface": ("retinaface_mobilenet0.25.pth",),
+    "scrfd": ("scrfd_2.5g_bnkps.onnx",),
+}
+"""The package's face detectors and the files that each of them needs."""
+
+
+def official_faces(image: np.ndarray, *, face_detector: str = "sfd") -> list[tuple[np.ndarray, float]]:
+    """Points (68, 2), photo pixels, and the detector's score of every face in a photo (H, W, 3) uint8 RGB.
+
+    Raises LandmarkError when the package or one of its files cannot be had.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of photos without a face
+        found, scores, boxes = official_fan(face_detector).get_landmarks_from_image(
+            image, return_bboxes=True, return_landmark_score=True
+        )
+    if found is None:
+        return []
+    sure = [box[4] if len(box) > 4 else np.mean(score) for box, score in zip(boxes, scores, strict=True)]
+    return [(points, min(max(float(score), 0.0), 1.0)) for points, score in zip(found, sure, strict=True)]
+
+
+@cache
+def official_fan(face_detector: str) -> Any:
+    """The package's FaceAlignment, loaded once. Its first compilation takes minutes and is left out."""
+    if face_detector not in FACE_DETECTORS:
+        raise LandmarkError(f"Expected a face detector out of {', '.join(FACE_DETECTORS)}, got {face_detector!r}.")
+    try:
+        import face_alignment
+    except ImportError as error:
+        raise LandmarkError(
+            "The detector fan needs the package face-alignment, which is not installed; "
+            "type pip install face-alignment, or use the detector open."
+        ) from error
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    files = [FAN_FILE, *FACE_DETECTORS[face_detector]]
+    try:
+        return face_alignment.FaceAlignment(
+            face_alignment.LandmarksType.TWO_D,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            flip_input=False,
+            face_detector=face_detector,
+            compile=False,
+        )
+    except Exception as error:  # of urllib, torch, ONNX Runtime or OpenCV
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        missing = [name for name in files if not (folder / name).is_file()]
+        if missing:
+            raise LandmarkError(
+                f"The detector fan with {face_detector} needs {' and '.join(missing)}, which could not be fetched "
+                f"({reason}); put {'it' if len(missing) == 1 else 'them'} into {folder} "
+                "($TORCH_HOME/hub/checkpoints), or use the detector open."
+            ) from error
+        raise LandmarkError(
+            f"The detector fan with {face_detector} could not be loaded from {' and '.join(files)} in {folder} "
+            f"({reason}); delete what is damaged and get it again, or use the detector open."
+        ) from error

@@ -1,0 +1,1 @@
+"""Training: one loop, rendered data, and a module per network."""

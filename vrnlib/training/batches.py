@@ -1,0 +1,51 @@
+"""Batches as tensors: what the networks read of uint8 pictures, and how far landmarks lie from the true ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def rgb_input(image: Tensor) -> Tensor:
+    """What VRN and FAN read: RGB in [0, 1].
+
+    Args:
+        image: (B, 3, H, W) uint8 RGB.
+
+    Returns:
+        float32 of the same shape, in the memory order in which convolutions run fastest.
+    """
+    return (image.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def bgr_input(image: Tensor, *, mean: float | tuple[float, float, float], scale: float = 1.0) -> Tensor:
+    """What 3DDFA_V2's networks read: BGR, (value - mean) / scale.
+
+    Args:
+        image: (B, 3, H, W) uint8 RGB.
+        mean: one number, or one for each of blue, green and red, 0 ... 255.
+        scale: the divisor.
+
+    Returns:
+        As for `rgb_input`.
+
+    >>> bgr_input(torch.tensor([0, 100, 255], dtype=torch.uint8).view(1, 3, 1, 1), mean=(10, 0, 0)).flatten().tolist()
+    [245.0, 100.0, 0.0]
+    """
+    centre = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+    return ((image.flip(1).float() - centre) / scale).contiguous(memory_format=torch.channels_last)
+
+
+def landmark_error_percents(points: Tensor, truth: Tensor) -> Tensor:
+    """`vrnlib.metrics.landmark_error_percent` for a batch: mean distance in the picture / sqrt(w h), in per cent.
+
+    Args:
+        points: (B, P, 2) or (B, P, 3) pixels.
+        truth: of the same shape; the box of its x and y is w x h.
+
+    Returns:
+        (B,).
+    """
+    points, truth = points[..., :2], truth[..., :2]
+    box = truth.amax(1) - truth.amin(1)
+    return 100 * (points - truth).norm(dim=2).mean(1) / box.prod(1).sqrt()

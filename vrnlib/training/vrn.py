@@ -1,0 +1,105 @@
+"""Training of the volumetric regression network: crops and their solids, the loss over voxels, and the score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from tddfa.voxelizer import voxelize
+from vrnlib.crop import CROP_SIZE, transform_points
+from vrnlib.network import VRN
+from vrnlib.training.augment import Augmentation
+from vrnlib.training.batches import rgb_input
+from vrnlib.training.data import RenderedFaces
+from vrnlib.training.loop import Task
+
+
+class VolumePairs(Dataset[tuple[Tensor, Tensor]]):
+    """Crops and their solids for VRN; each pair follows from (seed, epoch, index).
+
+    An item is (image (3, size, size) uint8 RGB, solid (200, size / step, size / step) bool, indexed [z, y, x]).
+
+    Args:
+        faces: the renders.
+        augmentation: how each of them is changed.
+        seed: of the augmentations.
+        step: 1 gives the solid at every voxel of a 192-pixel crop. 4 gives it on the lattice of the network's own
+            feature map (`VRN.lattice_logits`): a sixteenth of the voxels, the same truth, so a CPU trains faster.
+        size: smaller crops (128) are the same picture at a coarser scale, for a quick start of a training.
+    """
+
+    def __init__(
+        self, faces: RenderedFaces, *, augmentation: Augmentation, seed: int, step: int = 4, size: int = CROP_SIZE
+    ) -> None:
+        self.faces, self.augmentation, self.seed = faces, augmentation, seed
+        self.step, self.size = step, size
+
+    def __len__(self) -> int:
+        return self.faces.count
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+        index, epoch = key if isinstance(key, tuple) else (key, 0)
+        self.faces.render(index)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        matrix = self.augmentation.similarity(rng)
+        reduce = self.size / CROP_SIZE  # the middle of both pictures is the same point
+        to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
+        picture = to_size @ np.vstack([matrix, [0, 0, 1]])
+        image = self.augmentation.recolor(self.faces.crop(index, picture, size=self.size), rng)
+        vertices, triangles = self.faces.model.close(transform_points(self.faces.mesh(index), matrix))
+        solid, _ = voxelize(vertices, triangles, step=round(self.step / reduce))
+        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
+
+
+def voxel_loss(logits: Tensor, solid: Tensor) -> Tensor:
+    """Mean sigmoid cross-entropy over voxels, from logits (VRN paper, equation 1).
+
+    Args:
+        logits: (B, D, H, W). solid: of the same shape, bool or 0 and 1.
+
+    >>> round(voxel_loss(torch.zeros(1, 2, 1, 1), torch.ones(1, 2, 1, 1)).item(), 3)  # log 2: as good as tossing a coin
+    0.693
+    """
+    return F.binary_cross_entropy_with_logits(logits, solid.to(logits.dtype))
+
+
+def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
+    """Intersection over union of {logit > 0} and the solid, per item of the batch.
+
+    Args:
+        logits: (B, D, H, W). solid: of the same shape, bool or 0 and 1.
+
+    Returns:
+        (B,).
+    """
+    predicted, solid = (logits > 0).flatten(1), solid.bool().flatten(1)
+    return (predicted & solid).sum(1) / (predicted | solid).sum(1)
+
+
+def vrn_task(network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict[str, Any]) -> Task[VRN]:
+    """A VRN with its loss and its score.
+
+    Args:
+        network: to be trained.
+        train, held_out: `VolumePairs` of this step.
+        step: 4 judges it on its own lattice, 1 at every voxel.
+        notes: for the header of the weights.
+    """
+
+    def logits(network: VRN, image: Tensor) -> Tensor:
+        return network.lattice_logits(rgb_input(image)) if step == 4 else network(rgb_input(image))
+
+    return Task(
+        network=network,
+        train=train,
+        held_out=held_out,
+        loss=lambda net, batch: voxel_loss(logits(net, batch[0]), batch[1]),
+        score=lambda net, batch: volume_iou(logits(net, batch[0]), batch[1]),
+        score_name="held_out_iou",
+        notes=notes,
+    )

@@ -1,0 +1,134 @@
+"""Files of weights: safetensors with a header that says which network they fill and how it was trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tddfa.checkpoints import fill, read_checkpoint
+from tddfa.files import replacing
+from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
+
+Network = TypeVar("Network", bound="VRN | FAN")
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The folder of this package's own weights."""
+
+
+def half_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The state dict with floating-point tensors as float16; one with numbers beyond its range keeps its own type.
+
+    Raises:
+        ValueError: a number is not finite at all.
+    """
+
+    def smaller(name: str, value: Tensor) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite; go on from an earlier checkpoint with a lower rate")
+        half = value.half()
+        return half if torch.isfinite(half).all() else value
+
+    return {name: smaller(name, value).contiguous() for name, value in network.state_dict().items()}
+
+
+def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict[str, Any]) -> None:
+    """One safetensors file with the header as JSON under ``key``. The file appears whole or not at all."""
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={key: json.dumps(header, sort_keys=True)})
+        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
+
+
+def save_network(path: str | Path, network: VRN | FAN, *, notes: dict[str, Any] | None = None) -> None:
+    """Write a network's weights, its configuration and free notes into one safetensors file.
+
+    The file appears whole or not at all.
+
+    Args:
+        path: of the new file; an older one is replaced.
+        network: its floating-point tensors are stored as `half_tensors` gives them.
+        notes: whatever JSON can hold; `read_header` gives it back.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    header = {"class": type(network).__name__, "config": asdict(network.config), "notes": notes or {}}
+    save_tensors(path, half_tensors(network), "vrn", header)
+
+
+def weights_path(name: str | Path) -> Path:
+    """Where weights lie: "vrn_open" and "fan_open" name the package's own, anything else is a file's path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    packaged = WEIGHTS / f"{name}.safetensors"
+    path = packaged if packaged.exists() else Path(name)
+    if not path.is_file():
+        known = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+        raise FileNotFoundError(f"no weights at {path}; give a .safetensors file or one of {known}")
+    return path
+
+
+def read_header(name: str | Path) -> dict[str, Any]:
+    """The header that `save_network` wrote: class, config and notes.
+
+    Args:
+        name: as for `load_network`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged or of another kind.
+
+    >>> read_header("fan_open")["config"]["features"]
+    64
+    """
+    path = weights_path(name)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get("vrn")
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no whole safetensors file ({error}); fetch or train it again") from error
+    if header is None:
+        raise ValueError(f"{path} has no VRN header; it was not written by vrnlib.weight_files.save_network")
+    return json.loads(header)
+
+
+@overload
+def load_network(name: str | Path) -> VRN | FAN: ...
+@overload
+def load_network(name: str | Path, kind: type[Network]) -> Network: ...
+def load_network(name: str | Path, kind: type[nn.Module] | None = None) -> nn.Module:
+    """Build the network that a weights file describes and fill it; returned in evaluation mode, float32.
+
+    Args:
+        name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors file.
+        kind: `VRN` or `FAN`, where only one of them will do.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, of another kind or not finite.
+
+    >>> load_network("vrn_open").config == VRNConfig.open()
+    True
+    """
+    header, path = read_header(name), weights_path(name)
+    if kind is not None and header["class"] != kind.__name__:
+        raise ValueError(f"Expected the weights of a {kind.__name__}, {path} holds a {header['class']}; name another.")
+    network: VRN | FAN
+    if header["class"] == "VRN":
+        network = VRN(VRNConfig(**header["config"]))
+    elif header["class"] == "FAN":
+        network = FAN(FANConfig(**header["config"]))
+    else:
+        raise ValueError(f"{path} holds a {header['class']!r}; this version knows VRN and FAN")
+    fill(network, read_checkpoint(path), path.name)
+    return network
