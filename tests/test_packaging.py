@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
-from setuptools import find_packages
+
+from vrnlib.course import REPOSITORY
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = {".py", ".sh", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".pyx", ".hpp", ".json", ""}
 VERBS = ("demo", "test", "test-browser", "test-everywhere", "test-mutations", "test-lowest", "lab", "notebooks")
 VERBS += ("clean", "help")
+COMPILED = {".so", ".pyd", ".cpp", ".pyc"}
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def committed_files() -> list[Path]:
@@ -76,13 +81,91 @@ def test_no_third_party_photos_or_official_models_are_committed():
 
 
 def test_one_distribution_installs_both_packages():
+    project = toml()["project"]
+    assert project["scripts"]["vrn"] == "vrnlib.cli:main"
+    assert project["requires-python"] == ">=3.10"
+    assert project["urls"]["Repository"] == REPOSITORY
+
+
+def copy_of_the_repository(target: Path) -> Path:
+    """What git tracks or would add, in a folder in which setuptools may write."""
+    for file in committed_files():
+        if not {"notebooks", "tests"} & set(file.relative_to(ROOT).parts):
+            copied = target / file.relative_to(ROOT)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
+    (target / "tests").mkdir()
+    (target / "tests" / "test_nothing.py").touch()
+    return target
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """Folder with what a wheel holds (in lib/, without the compiled modules) and a source distribution (in dist/)."""
+    folder = copy_of_the_repository(tmp_path_factory.mktemp("repository"))
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", "lib", "sdist", "--dist-dir", "dist"]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    return folder
+
+
+def packaged_files() -> set[str]:
+    """Every module, weights file, data file and core of both packages, by its path from site-packages on."""
+    files = set()
+    for top in (ROOT / "vrnlib", ROOT / "3DDFA_V2_modified" / "tddfa"):
+        inside = [file for file in committed_files() if top in file.parents and file.suffix not in COMPILED]
+        files |= {f"{top.name}/{file.relative_to(top).as_posix()}" for file in inside}
+    return files
+
+
+def test_a_wheel_holds_all_modules_weights_and_data(built):
+    found = {file.relative_to(built / "lib").as_posix() for file in (built / "lib").rglob("*") if file.is_file()}
+    assert {"vrnlib/py.typed", "tddfa/py.typed", "vrnlib/weights/vrn_open.safetensors", "vrnlib/landmarks/__init__.py",
+            "tddfa/data/open_face.npz", "tddfa/voxelize_core.hpp"} <= found  # fmt: skip
+    assert found == packaged_files()
+
+
+def test_a_source_distribution_holds_what_a_wheel_is_built_of(built):
+    (archive,) = (built / "dist").glob("vrn_workbook-*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+        information = file.extractfile(f"{archive.name.removesuffix('.tar.gz')}/PKG-INFO").read().decode()
+    assert {"LICENSE", "DATA_LICENSES.md", "README.md", "pyproject.toml", "setup.py"} <= names
+    assert {name.replace("tddfa/", "3DDFA_V2_modified/tddfa/", 1) for name in packaged_files()} <= names
+    assert not [name for name in names if name.startswith("tests/") or name.endswith(".cpp")]
+    for line in ("License-Expression: MIT AND CC0-1.0", "License-File: LICENSE", "License-File: DATA_LICENSES.md",
+                 "Author: VRN workbook authors", f"Project-URL: Repository, {REPOSITORY}"):  # fmt: skip
+        assert line in information.splitlines()
+
+
+def test_every_data_file_has_a_licence():
+    text = (ROOT / "DATA_LICENSES.md").read_text(encoding="utf-8")
+    patterns = re.findall(r"`([^`]+\.(?:npz|safetensors))`", text)
+    data = [file.relative_to(ROOT) for file in committed_files() if file.suffix in (".npz", ".safetensors")]
+    data = [file for file in data if file.parts[0] in ("vrnlib", "3DDFA_V2_modified")]
+    assert data and not [file for file in data if not any(file.match(pattern) for pattern in patterns)]
+
+
+def test_wheels_are_built_for_every_python_that_is_supported():
     project = toml()
-    search = project["tool"]["setuptools"]["packages"]["find"]
-    found = {name for place in search["where"] for name in find_packages(str(ROOT / place), include=search["include"])}
-    folders = {f"vrnlib.{file.parent.name}" for file in (ROOT / "vrnlib").glob("*/__init__.py")}
-    assert found == {"vrnlib", "tddfa", "tddfa.open_face"} | folders and "vrnlib.landmarks" in folders
-    assert project["project"]["scripts"]["vrn"] == "vrnlib.cli:main"
-    assert project["project"]["requires-python"] == ">=3.10"
+    versions = [name.rpartition(" ")[2] for name in project["project"]["classifiers"] if "Python :: 3." in name]
+    assert versions == list(PYTHONS)
+    assert project["tool"]["cibuildwheel"]["build"].split() == [f"cp{name.replace('.', '')}-*" for name in versions]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8"))
+    assert set(workflow["jobs"]) == {"wheels", "sdist", "release"}
+
+
+def test_the_core_runs():
+    """What build.sh and cibuildwheel run."""
+    subprocess.run([sys.executable, ROOT / "tests" / "core_smoke.py"], check=True)
+
+
+def test_lower_bounds_are_read_by_test_lowest():
+    declared = toml()["project"]["dependencies"]
+    assert all(re.fullmatch(r"[a-z0-9-]+>=[0-9.]+", requirement) for requirement in declared)
+    pinned = constraints()
+    for requirement in declared:
+        name, bound = requirement.split(">=")
+        assert [int(part) for part in bound.split(".")] <= [int(part) for part in pinned[name].split(".")], name
 
 
 def test_tddfa_is_imported_quickly_and_keeps_its_promises():
@@ -115,7 +198,7 @@ def test_everything_declared_is_pinned():
 
 def test_constraints_parse_and_no_two_pins_apply_at_once():
     packaging = pytest.importorskip("packaging.requirements")
-    for version in ("3.10", "3.11", "3.12", "3.13"):
+    for version in PYTHONS:
         seen = set()
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
             if not line or line.startswith("#"):
@@ -131,6 +214,7 @@ def test_environment_file_parses_and_installs_this_folder():
     assert environment["channels"][0] == "conda-forge"
     pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
     assert any(line.startswith("-e .") for line in pip) and "torch==2.13.0" in pip
+    assert f"python >={PYTHONS[0]},<3.{int(PYTHONS[-1][2:]) + 1}" in environment["dependencies"]
     names = [item.split()[0] for item in environment["dependencies"] if isinstance(item, str)]
     assert {"python", "pip", "cxx-compiler"} <= set(names)
 
