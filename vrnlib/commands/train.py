@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", choices=sorted(TASKS), help="what to train")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path("runs/renders"), help="folder of rendered faces")
-    parser.add_argument("--renders", type=int, default=16_000, help="different faces (0.3 MB each in the cache)")
+    parser.add_argument("--renders", type=int, default=16_000, help="different faces (30 kB each in the cache)")
     parser.add_argument("--held-out", type=int, default=128, help="faces of the validation stream")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)

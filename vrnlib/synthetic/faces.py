@@ -45,6 +45,8 @@ class Sample:
     """Side of the crop; it is the canvas's middle."""
     pose: NDArray[np.float32]
     """(3,) float32 degrees: yaw, pitch, roll."""
+    camera: Camera
+    """What the parameters, which know no perspective, leave out; it projects to crop pixels."""
     model: Any = field(repr=False)
 
     __repr__ = short_repr
@@ -145,6 +147,7 @@ class FaceRenderer:
             vertices=scene.vertices,
             size=size,
             pose=scene.camera.angles.astype(np.float32),
+            camera=scene.camera,
             model=self.model,
         )
 

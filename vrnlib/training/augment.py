@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vrnlib.crop import CROP_SIZE
-from vrnlib.training.data import Picture
+from vrnlib.training.cache import Picture
 
 
 def similarity_matrix(

@@ -44,7 +44,6 @@ class VolumePairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix = self.augmentation.similarity(rng)
         reduce = self.size / CROP_SIZE  # the middle of both pictures is the same point
