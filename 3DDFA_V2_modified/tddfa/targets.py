@@ -4,21 +4,19 @@ For every picture NAME.jpg the output folder gets NAME.npz: the exact solid (``t
 192 x 192 crop, and, unless the pictures are crops already, the crop itself as NAME.png. Subfolders are mirrored.
 
 One process does it all, so that the networks and the face model are loaded once and not per picture; ``workers`` share
-the pictures among several. A run can be stopped at any time and started again: files appear whole or not at all, the
-volume last, and a target whose picture, settings and crop are still the same is left as it is. What could not be done
-is listed in ``failures.csv``. The input folder is only read.
+the pictures among several, ``dask`` among machines. A run can be stopped at any time and started again:
+files appear whole or not at all, the volume last, and a target whose picture, settings and crop are still the same is
+left as it is. What could not be done is listed in ``failures.csv``. The input folder is only read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -35,12 +33,9 @@ from .fitters import Fitter, FitterChoice, NoFaceError
 from .target_folder import FAILURE_COLUMNS, FAILURES, check_folders, claimed, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
-from .workers import worker_pool
+from .workers import outcomes
 
 __all__ = ["Summary", "make_target", "make_targets"]
-
-BATCH = 8
-"""Pictures that a worker takes at once."""
 
 LARGEST_SOURCE = 2**30
 """Bytes of a picture's file."""
@@ -83,6 +78,7 @@ def make_targets(
     read: Reader,
     choice: FitterChoice | None = None,
     workers: int = 1,
+    dask: str | None = None,
     keep_pairs: bool = False,
     progress: bool = True,
 ) -> Summary:
@@ -95,12 +91,13 @@ def make_targets(
         read: how a picture is read.
         choice: how its face is fitted; default: detect and fit.
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
+        dask: address of a Dask scheduler, whose workers do it instead. They see all folders under the same names.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
         progress: show a bar.
 
     Raises:
         ValueError: folders that lie in each other, an output folder with files of others, or a bad choice.
-        OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
+        OSError: a target cannot be written (a full disk, say), a worker died, no cluster answers. What was done stays.
     """
     root, out = Path(root), Path(out)
     check_folders(root, out)
@@ -111,10 +108,12 @@ def make_targets(
     pending = claimed(out)
     names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
     summary, good = Summary(), []
-    outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
+    alone = workers == 1 and dask is None
+    attempt = partial(_attempt, job=job, fitter=fitter if alone else None)
+    done = outcomes(tasks, attempt, workers=workers, dask=dask)
     try:
-        with closing(outcomes), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
-            for task, reason in outcomes:
+        with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
+            for task, reason in done:
                 shown = names[task.name]
                 pending.pop(shown, None)
                 if reason in ("made", "kept"):
@@ -206,38 +205,14 @@ def _digest(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
-    """The task with "made", "kept", or the reason why there is no target."""
+def _attempt(task: _Task, job: _Job, fitter: Fitter | None = None) -> str:
+    """ "made", "kept", or the reason why there is no target. A worker process has no fitter yet."""
+    fitter = fitter or _fitter_of(job.choice)
     try:
         made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
     except ValueError as error:
-        return task, sentence(error)
-    return task, "made" if made else "kept"
-
-
-def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple[_Task, str]]:
-    for task in tasks:
-        yield _attempt(task, job, fitter)
-
-
-def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
-    """The same by several processes, in any order."""
-    batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
-    pool = worker_pool(workers)
-    try:
-        for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
-            yield from future.result()
-    except BrokenProcessPool as error:
-        raise OSError(
-            "A worker process died, perhaps for want of memory; start again with fewer workers, finished targets stay."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _batch(tasks: Sequence[_Task], job: _Job) -> list[tuple[_Task, str]]:
-    """In a worker process."""
-    return [_attempt(task, job, _fitter_of(job.choice)) for task in tasks]
+        return sentence(error)
+    return "made" if made else "kept"
 
 
 @lru_cache(maxsize=1)
