@@ -14,15 +14,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .arrays import Image, Volume
 from .console import sentence
@@ -30,10 +28,10 @@ from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
 from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
-from .target_folder import FAILURE_COLUMNS, FAILURES, check_folders, claimed, write_table
+from .shards import check_shards, write_pairs
+from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import voxelize
-from .workers import outcomes
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
@@ -42,15 +40,6 @@ LARGEST_SOURCE = 2**30
 
 Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
-
-
-@dataclass
-class Summary:
-    """What a run did: pictures whose target is new, was there already, or failed (name → reason)."""
-
-    made: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +69,7 @@ def make_targets(
     workers: int = 1,
     dask: str | None = None,
     keep_pairs: bool = False,
+    shards: int | None = None,
     progress: bool = True,
 ) -> Summary:
     """Make the targets of many pictures.
@@ -93,6 +83,7 @@ def make_targets(
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         dask: address of a Dask scheduler, whose workers do it instead. They see all folders under the same names.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`.
         progress: show a bar.
 
     Raises:
@@ -101,34 +92,27 @@ def make_targets(
     """
     root, out = Path(root), Path(out)
     check_folders(root, out)
+    if shards is not None:
+        check_shards(shards)
     tasks = _tasks(pictures, root)
     job = _Job(out, choice or FitterChoice(), read)
     fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
-    out.mkdir(parents=True, exist_ok=True)
-    pending = claimed(out)
-    names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
-    summary, good = Summary(), []
     alone = workers == 1 and dask is None
     attempt = partial(_attempt, job=job, fitter=fitter if alone else None)
-    done = outcomes(tasks, attempt, workers=workers, dask=dask)
+    summary = Summary()
+
+    def name(task: _Task) -> str:
+        return task.picture.relative_to(root).as_posix()
+
     try:
-        with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
-            for task, reason in done:
-                shown = names[task.name]
-                pending.pop(shown, None)
-                if reason in ("made", "kept"):
-                    (summary.made if reason == "made" else summary.kept).append(shown)
-                    good.append(task)
-                else:
-                    summary.failures[shown] = reason
-                    bar.set_postfix(failed=len(summary.failures), refresh=False)
-                bar.update()
+        fill_folder(out, tasks, attempt, names=name, summary=summary, workers=workers, dask=dask, progress=progress)
     finally:
-        rest = {shown: pending[shown] for shown in names.values() if shown in pending}
-        failures = sorted({**rest, **summary.failures}.items())
-        write_table(out / FAILURES, FAILURE_COLUMNS, failures)
-        if keep_pairs:
-            write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
+        there = {*summary.made, *summary.kept}
+        pairs = _pairs([task for task in tasks if name(task) in there], out, fitter.cropped)
+        if keep_pairs and (out / FAILURES).exists():
+            write_table(out / "pairs.csv", ("picture", "volume"), pairs)
+    if shards is not None:
+        write_pairs([(out / picture, out / volume) for picture, volume in pairs], out / "shards", per_shard=shards)
     return summary
 
 

@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bfm", metavar="FILE", help="the face model, if not the one of the checkpoint")
     add_worker_arguments(parser)
     parser.add_argument("--keep-pairs", action="store_true", help="list picture and volume of each target in pairs.csv")
+    text = "also write WebDataset shards of so many pairs into DIR/shards (needs the extra 'train')"
+    parser.add_argument("--shards", type=int, metavar="N", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         dask=args.dask,
         keep_pairs=args.keep_pairs,
+        shards=args.shards,
     )
     made, kept, failed = len(summary.made), len(summary.kept), len(summary.failures)
     print(f"{made} targets made, {kept} were there, {failed} failed: {args.out}")

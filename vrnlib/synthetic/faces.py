@@ -76,6 +76,46 @@ class Sample:
         return voxelize(vertices, triangles, size=self.size, step=step)[0]
 
 
+def facts_of(sample: Sample) -> dict[str, Any]:
+    """What is true of a rendered crop, as JSON can hold it.
+
+    Args:
+        sample: without a margin around the crop.
+
+    Returns:
+        ``landmarks``: (68, 3) crop pixels to 1/1000. ``parameters``: the 62 of ``Sample``. ``camera``: what is behind
+        them, see `vertices_of`.
+    """
+    camera = sample.camera
+    return {
+        "landmarks": sample.landmarks.astype(float).round(3).tolist(),
+        "parameters": [float(str(number)) for number in sample.parameters],  # the shortest that means this float32
+        "camera": {
+            "angles": camera.angles.tolist(),
+            "distance": camera.distance,
+            "center": camera.center.tolist(),
+            "scale": camera.scale,
+            "shift": camera.shift.tolist(),
+        },
+    }
+
+
+def vertices_of(facts: dict[str, Any], model: MorphableModel) -> NDArray[np.float32]:
+    """The mesh (N, 3) of a rendered crop, in its pixels, from what `facts_of` kept."""
+    parameters, camera = np.array(facts["parameters"], np.float32), facts["camera"]
+    shapes = model.w_shp.shape[1]
+    face = model.reconstruct(parameters[12 : 12 + shapes], parameters[12 + shapes :])
+    seen_by = Camera(
+        rotation=rotation_matrix(*camera["angles"]),
+        angles=np.array(camera["angles"]),
+        distance=camera["distance"],
+        center=np.array(camera["center"]),
+        scale=camera["scale"],
+        shift=np.array(camera["shift"]),
+    )
+    return np.asarray(seen_by.project(face), np.float32)
+
+
 class FaceRenderer:
     """Draws faces of one morphable model. Building it takes a second; a face takes milliseconds.
 

@@ -8,18 +8,14 @@ same similarity, and the mesh is voxelised afterwards, so that an augmented targ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tddfa.arrays import Floats
-from tddfa.geometry import rotation_matrix
-from tddfa.morphable import MorphableModel
 from vrnlib.crop import CROP_SIZE
-from vrnlib.synthetic.camera import Camera
-from vrnlib.synthetic.faces import FaceRenderer, Sample, render_pair
+from vrnlib.synthetic.faces import FaceRenderer, facts_of, render_pair, vertices_of
 from vrnlib.training.cache import Cache, Picture
 
 CANVAS = 256
@@ -27,46 +23,6 @@ CANVAS = 256
 
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500
 """Streams of faces that never mix."""
-
-
-def facts_of(sample: Sample) -> dict[str, Any]:
-    """What is true of a rendered crop, as JSON can hold it.
-
-    Args:
-        sample: without a margin around the crop.
-
-    Returns:
-        ``landmarks``: (68, 3) crop pixels to 1/1000. ``parameters``: the 62 of ``Sample``. ``camera``: what is behind
-        them, see `vertices_of`.
-    """
-    camera = sample.camera
-    return {
-        "landmarks": sample.landmarks.astype(float).round(3).tolist(),
-        "parameters": [float(str(number)) for number in sample.parameters],  # the shortest that means this float32
-        "camera": {
-            "angles": camera.angles.tolist(),
-            "distance": camera.distance,
-            "center": camera.center.tolist(),
-            "scale": camera.scale,
-            "shift": camera.shift.tolist(),
-        },
-    }
-
-
-def vertices_of(facts: dict[str, Any], model: MorphableModel) -> NDArray[np.float32]:
-    """The mesh (N, 3) of a rendered crop, in its pixels, from what `facts_of` kept."""
-    parameters, camera = np.array(facts["parameters"], np.float32), facts["camera"]
-    shapes = model.w_shp.shape[1]
-    face = model.reconstruct(parameters[12 : 12 + shapes], parameters[12 + shapes :])
-    seen_by = Camera(
-        rotation=rotation_matrix(*camera["angles"]),
-        angles=np.array(camera["angles"]),
-        distance=camera["distance"],
-        center=np.array(camera["center"]),
-        scale=camera["scale"],
-        shift=np.array(camera["shift"]),
-    )
-    return np.asarray(seen_by.project(face), np.float32)
 
 
 class RenderedFaces:
