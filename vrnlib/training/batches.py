@@ -32,7 +32,7 @@ def bgr_input(image: Tensor, *, mean: float | tuple[float, float, float], scale:
     >>> bgr_input(torch.tensor([0, 100, 255], dtype=torch.uint8).view(1, 3, 1, 1), mean=(10, 0, 0)).flatten().tolist()
     [245.0, 100.0, 0.0]
     """
-    centre = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+    centre = torch.tensor(mean, dtype=torch.float32, device=image.device).view(-1, 1, 1)
     return ((image.flip(1).float() - centre) / scale).contiguous(memory_format=torch.channels_last)
 
 

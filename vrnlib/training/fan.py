@@ -91,15 +91,15 @@ def landmark_loss(network: FAN, batch: list[Tensor]) -> Tensor:
     _, _, rows, columns = maps.logits.shape
     log_probability = maps.logits.flatten(2).log_softmax(2)
     centre = (target[..., :2] - 1.5) / 4  # input pixels → cells
-    x = torch.arange(columns) - centre[..., :1]
-    y = torch.arange(rows) - centre[..., 1:]
+    x = torch.arange(columns, device=image.device) - centre[..., :1]
+    y = torch.arange(rows, device=image.device) - centre[..., 1:]
     gaussian = torch.exp(-(x[..., None, :] ** 2 + y[..., :, None] ** 2) / 2).flatten(2) + 1e-8
     gaussian = gaussian / gaussian.sum(2, keepdim=True)
     flat = torch.full_like(gaussian, 1 / (rows * columns))
     wanted = torch.where(is_face[:, None, None], gaussian, flat)
     entropy = -(wanted * log_probability).sum(2).mean()
     inside = ((target[..., :2] > 0) & (target[..., :2] < image.shape[-1] - 1)).all(2) & is_face[:, None]
-    error = (maps.points - target).abs() * torch.tensor([1.0, 1.0, 0.5]) / image.shape[-1]
+    error = (maps.points - target).abs() * torch.tensor([1.0, 1.0, 0.5], device=image.device) / image.shape[-1]
     return 0.1 * entropy + 10 * (error * inside[..., None]).sum() / inside.sum().clamp(min=1) / 3
 
 
@@ -109,7 +109,7 @@ def landmark_score(network: FAN, batch: list[Tensor]) -> Tensor:
     return landmark_error_percents(network(rgb_input(image)).points, target)
 
 
-def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict[str, Any]) -> Task[FAN]:
+def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict[str, Any] | None = None) -> Task[FAN]:
     """A FAN with its loss and its score; `LandmarkPairs` to train and to judge it, notes for the weights' header."""
     return Task(
         network=network,
@@ -118,5 +118,5 @@ def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict[str
         loss=landmark_loss,
         score=landmark_score,
         score_name="held_out_error_percent",
-        notes=notes,
+        notes=notes or {},
     )

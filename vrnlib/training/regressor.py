@@ -161,8 +161,11 @@ class VertexDecoder:
 
     def __call__(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Vertices (B, K, 3) in the network's frame and parameters (B, 62) of the whitened output (B, 62)."""
-        parameters = output * self.std + self.mean
-        face = (self.neutral + parameters[:, 12:] @ self.basis.T).view(len(output), -1, 3)
+        neutral, basis, mean, std = (
+            tensor.to(output.device) for tensor in (self.neutral, self.basis, self.mean, self.std)
+        )
+        parameters = output * std + mean
+        face = (neutral + parameters[:, 12:] @ basis.T).view(len(output), -1, 3)
         matrix = parameters[:, :12].view(-1, 3, 4)
         return face @ matrix[:, :, :3].transpose(1, 2) + matrix[:, None, :, 3], parameters
 
@@ -174,15 +177,16 @@ class VertexDecoder:
             batch: of `VertexPairs`: images (B, 3, S, S) and vertices (B, K, 3).
         """
         image, target = batch
-        output = network(network_input(image))
-        vertices, parameters = self(output)
-        distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
-        left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]
-        gram = left @ left.transpose(1, 2)
-        size = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None].clamp(min=1e-6)
-        skew = (gram / size - torch.eye(3)).square().sum((1, 2)).mean()
-        coefficients = output[:, 12:].square().mean()
-        return 0.05 * (distance[:, :68].mean() + distance[:, 68:].mean()) + 0.02 * skew + 0.002 * coefficients
+        output = network(network_input(image)).float()
+        with torch.autocast(output.device.type, enabled=False):  # pixels need more digits than bfloat16 has
+            vertices, parameters = self(output)
+            distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
+            left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]
+            gram = left @ left.transpose(1, 2)
+            size = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None].clamp(min=1e-6)
+            skew = (gram / size - torch.eye(3, device=gram.device)).square().sum((1, 2)).mean()
+            coefficients = output[:, 12:].square().mean()
+            return 0.05 * (distance[:, :68].mean() + distance[:, 68:].mean()) + 0.02 * skew + 0.002 * coefficients
 
     def error(self, network: nn.Module, batch: list[Tensor]) -> Tensor:
         """Error of the 68 landmarks in per cent, per face of a batch of `VertexPairs`: (B,)."""
@@ -212,7 +216,7 @@ def parameter_statistics(pairs: VertexPairs, *, count: int = 1000) -> tuple[NDAr
 
 
 def regressor_task(
-    train: VertexPairs, held_out: VertexPairs, *, init: str | Path | None = None, notes: dict[str, Any]
+    train: VertexPairs, held_out: VertexPairs, *, init: str | Path | None = None, notes: dict[str, Any] | None = None
 ) -> Task[nn.Module]:
     """A MobileNetV1 of half width with its loss; what it saves is a weights file of `tddfa.TDDFA`.
 
@@ -239,7 +243,7 @@ def regressor_task(
         loss=decoder.loss,
         score=decoder.error,
         score_name="held_out_error_percent",
-        notes=notes,
+        notes=notes or {},
         save=lambda path, net, notes: save_regressor(path, net, decoder, notes=notes),
     )
 

@@ -64,6 +64,7 @@ def voxel_loss(logits: Tensor, solid: Tensor) -> Tensor:
     >>> round(voxel_loss(torch.zeros(1, 2, 1, 1), torch.ones(1, 2, 1, 1)).item(), 3)  # log 2: as good as tossing a coin
     0.693
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is not enough for a mean
     return F.binary_cross_entropy_with_logits(logits, solid.to(logits.dtype))
 
 
@@ -80,7 +81,9 @@ def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
     return (predicted & solid).sum(1) / (predicted | solid).sum(1)
 
 
-def vrn_task(network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict[str, Any]) -> Task[VRN]:
+def vrn_task(
+    network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict[str, Any] | None = None
+) -> Task[VRN]:
     """A VRN with its loss and its score.
 
     Args:
@@ -100,5 +103,5 @@ def vrn_task(network: VRN, train: Dataset, held_out: Dataset, *, step: int, note
         loss=lambda net, batch: voxel_loss(logits(net, batch[0]), batch[1]),
         score=lambda net, batch: volume_iou(logits(net, batch[0]), batch[1]),
         score_name="held_out_iou",
-        notes=notes,
+        notes=notes or {},
     )
