@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vrnlib.commands.train import start_vrn
 from vrnlib.network import VRN, VRNConfig, VRNGuided
+from vrnlib.training.config import Recipe
 from vrnlib.training.growth import grow
 from vrnlib.weight_files import load_network
 
@@ -60,3 +62,11 @@ def test_a_vrn_grows_to_a_guided_one_that_does_not_listen_yet():
 def test_what_cannot_grow_is_refused(change):
     with pytest.raises(ValueError, match="cannot grow to that shape"):
         grow(VRN(SMALL), VRN(replace(SMALL, **change)))
+
+
+def test_a_training_grows_out_of_smaller_weights():
+    recipe = Recipe(init="vrn_open", size=128, stem=32, features=96)
+    network = start_vrn(recipe, 128)
+    assert (network.config.stem, network.config.features, network.config.residuals) == (32, 96, 1)
+    with pytest.raises(ValueError, match="cannot grow to that shape"):
+        start_vrn(replace(recipe, features=64), 128)

@@ -10,7 +10,10 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import cv2
+
 from .files import replacing
+from .images import read_photo
 from .volume_file import load_volume
 
 __all__ = ["PICTURES", "check_shards", "pair_files", "shard_path", "write_pairs", "write_shard"]
@@ -61,15 +64,18 @@ def pair_files(picture: Path, volume: Path, *, key: str) -> dict[str, bytes | st
     """
     data = volume.read_bytes()
     notes = load_volume(volume, data=data)[2]
-    ending = picture.suffix[1:].lower()
-    return {"__key__": key, ending: picture.read_bytes(), "npz": data, "json": json.dumps(notes).encode()}
+    if picture.suffix.lower() in PICTURES:
+        ending, image = picture.suffix[1:].lower(), picture.read_bytes()
+    else:
+        ending, image = "png", cv2.imencode(".png", read_photo(picture)[:, :, ::-1])[1].tobytes()
+    return {"__key__": key, ending: image, "npz": data, "json": json.dumps(notes).encode()}
 
 
 def write_pairs(pairs: Sequence[tuple[Path, Path]], folder: Path, *, per_shard: int) -> list[Path]:
     """Write pairs as shards into a folder, which holds these shards and no others afterwards.
 
     Args:
-        pairs: picture (PNG or JPEG) and volume file of each.
+        pairs: picture and volume file of each.
         folder: made when missing.
         per_shard: pairs in each shard, the last one perhaps less.
 

@@ -31,7 +31,7 @@ from .fitters import Fitter, FitterChoice, NoFaceError
 from .shards import check_shards, write_pairs
 from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
-from .voxelizer import voxelize
+from .voxelizer import slice_extent, voxelize
 
 __all__ = ["Summary", "make_target", "make_targets"]
 
@@ -148,7 +148,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         raise ValueError(str(error)) from error
     matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(vertices))
     placed = transform_points(vertices, matrix)
-    volume, offset = voxelize(*fitter.model.close(placed))
+    closed = fitter.model.close(placed)
+    volume, offset = voxelize(*closed)
     if not volume.any():
         raise NoFaceError(f"Expected a solid in the crop of {picture.name}, got none; the fit lies outside of it.")
     meta = {
@@ -156,6 +157,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         "source": source,
         "settings": fitter.settings,
         "matrix": matrix.tolist(),
+        "extent": slice_extent(*closed, offset),
         "landmarks": fitter.model.landmarks(placed).round(3).tolist(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)

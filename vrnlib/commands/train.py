@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch.utils.data import Dataset
 
 from tddfa.config import read_yaml
 from vrnlib.crop import CROP_SIZE
@@ -22,6 +23,7 @@ from vrnlib.training.engine import check_shares, start_engine
 from vrnlib.training.fan import LandmarkPairs, fan_task
 from vrnlib.training.growth import grow
 from vrnlib.training.loop import Task, fit
+from vrnlib.training.pairs import FolderPairs, Mixture, PairMaker, ShardPairs, split_weight
 from vrnlib.training.vrn import VolumePairs, vrn_task
 from vrnlib.weight_files import load_network
 
@@ -41,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", default=False, help="go on from the folder's checkpoint")
     parser.add_argument("--cache", help="folder of rendered faces")
     parser.add_argument("--renders", type=int, help="different faces (30 kB each in the cache)")
+    text = "VRN: renders, folders of pairs or shards (.tar, URL); mixed by weight (default: renders)"
+    parser.add_argument("--data", nargs="+", metavar="SOURCE[=WEIGHT]", help=text)
     parser.add_argument("--held-out", type=int, help="faces of the validation stream")
     parser.add_argument("--steps", type=int, help="changes of the weights")
     parser.add_argument("--batch", type=int, help="images per step, over all processes")
@@ -149,10 +153,31 @@ def train_vrn(recipe: Recipe) -> Task[VRN]:
     train, held_out = rendered_faces(recipe)
     return vrn_task(
         network,
-        VolumePairs(train, augmentation=recipe.augmentation, seed=recipe.seed, step=recipe.step, size=size),
+        mixed_pairs(recipe, train, size),
         VolumePairs(held_out, augmentation=Augmentation.none(), seed=0, step=recipe.step, size=size),
         step=recipe.step,
     )
+
+
+def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset:
+    """What the recipe's ``data`` name, augmented as it says.
+
+    Raises:
+        ValueError: a source that is none; one sentence.
+    """
+    how: Any = {"augmentation": recipe.augmentation, "seed": recipe.seed, "step": recipe.step, "size": size}
+    sources, weights = [], []
+    for name, weight in map(split_weight, recipe.data):
+        weights.append(weight)
+        if name == "renders":
+            sources.append(VolumePairs(faces, **how))
+        elif Path(name).is_dir() and not list(Path(name).glob("*.tar")):
+            sources.append(FolderPairs(name, PairMaker(**how)))
+        else:
+            sources.append(ShardPairs(name, PairMaker(**how)))
+    if recipe.data == ("renders",):
+        return sources[0]
+    return Mixture(sources, weights, count=recipe.renders, seed=recipe.seed)
 
 
 def start_vrn(recipe: Recipe, size: int) -> VRN:

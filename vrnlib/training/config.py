@@ -98,6 +98,8 @@ class Recipe(TrainingConfig):
         network: what is trained.
         cache: folder of rendered faces.
         renders: different faces to train with.
+        data: what VRN is trained with, each SOURCE or SOURCE=WEIGHT: "renders", a folder of pairs, or shards
+            (`vrnlib.training.pairs`). An epoch has as many items as there are renders.
         held_out: faces of the validation stream.
         size: side of the pictures; VRN 128 or 192, tddfa 80 or 120, faceboxes 384. None: the network's own.
         step: of VRN's target; 1 = loss at every voxel, 4 = on the lattice of the network's feature map.
@@ -116,6 +118,7 @@ class Recipe(TrainingConfig):
     network: Literal["vrn", "fan", "tddfa", "faceboxes"] = "vrn"
     cache: str = "runs/renders"
     renders: int = 16_000
+    data: tuple[str, ...] = ("renders",)
     held_out: int = 128
     size: int | None = None
     step: int = 4
@@ -163,7 +166,7 @@ class Recipe(TrainingConfig):
 
 
 ONLY_FOR = {
-    **dict.fromkeys(("step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)),
+    **dict.fromkeys(("data", "step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)),
     **dict.fromkeys(("stem", "features", "residuals"), ("vrn", "fan")),
     "size": ("vrn", "tddfa", "faceboxes"),
 }
@@ -182,6 +185,8 @@ def fits(value: Any, kind: Any) -> bool:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return isinstance(value, tuple) and len(value) > 0 and all(fits(one, kinds[0]) for one in value)
         return isinstance(value, tuple) and len(value) == len(kinds) and all(map(fits, value, kinds))
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
@@ -199,7 +204,7 @@ def described(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"
     if get_origin(kind) is tuple:
-        return "two numbers"
+        return "a list of texts" if get_args(kind)[-1] is Ellipsis else "two numbers"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     return names[kind]
 

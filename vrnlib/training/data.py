@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
 from vrnlib.synthetic.faces import FaceRenderer, facts_of, render_pair, vertices_of
+from vrnlib.training.augment import moved_picture
 from vrnlib.training.cache import Cache, Picture
 
 CANVAS = 256
@@ -68,8 +68,4 @@ class RenderedFaces:
         inset = (CANVAS - CROP_SIZE) / 2
         matrix = matrix.copy()
         matrix[:, 2] -= matrix[:, :2] @ [inset, inset]
-        image = self.image(index)
-        reduction = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        if reduction < 0.75:  # reduced pictures must not alias
-            image = cv2.GaussianBlur(image, (0, 0), 0.4 / reduction)
-        return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return moved_picture(self.image(index), matrix, size)

@@ -19,7 +19,7 @@ from tddfa.files import write_bytes
 from tddfa.shards import check_shards, shard_path, write_shard
 from tddfa.target_folder import Summary, fill_folder
 from tddfa.volume_file import load_volume, volume_bytes
-from tddfa.voxelizer import voxelize
+from tddfa.voxelizer import slice_extent, voxelize
 from vrnlib.synthetic.faces import FaceRenderer, facts_of, render_pair
 from vrnlib.training.cache import encoded
 
@@ -141,8 +141,10 @@ def _pair(folder: PairFolder, index: int) -> tuple[bytes, bytes, dict[str, Any]]
     """Picture file, volume file and its notes."""
     sample = render_pair(folder.seed, index, model=_renderer())
     picture = encoded(sample.image, folder.ending)
+    closed = sample.model.close(sample.vertices)
+    volume, offset = voxelize(*closed)
     meta = {"settings": folder.settings(index), "crop": hashlib.sha256(picture).hexdigest(), **facts_of(sample)}
-    volume, offset = voxelize(*sample.model.close(sample.vertices))
+    meta["extent"] = slice_extent(*closed, offset)
     return picture, volume_bytes(volume, offset=offset, meta=meta), meta
 
 
