@@ -80,7 +80,8 @@ def render_folder(
         return f"{start:09d}" if shards is None else shard_path(Path(), start // shards).name
 
     summary = Summary()
-    fill_folder(folder.out, starts, attempt, names=name, summary=summary, workers=workers, dask=dask, progress=progress)
+    share: Any = {"workers": workers, "dask": dask, "batch": 8 if shards is None else 1}
+    fill_folder(folder.out, starts, attempt, names=name, summary=summary, progress=progress, **share)
     return summary
 
 
