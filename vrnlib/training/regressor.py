@@ -30,7 +30,7 @@ from tddfa.morphable import MorphableModel
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import MIRRORED, face_box
 from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
-from vrnlib.training.batches import bgr_input, landmark_error_percents
+from vrnlib.training.batches import bfloat16, bgr_input, landmark_error_percents
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
 from vrnlib.weight_files import half_tensors, save_tensors
@@ -179,7 +179,7 @@ class VertexDecoder:
         """
         image, target = batch
         output = network(network_input(image)).float()
-        with torch.autocast(output.device.type, enabled=False):  # pixels need more digits than bfloat16 has
+        with bfloat16(output.device, enabled=False):  # pixels need more digits than bfloat16 has
             vertices, parameters = self(output)
             distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
             left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]
