@@ -13,7 +13,8 @@ from vrnlib.crop import transform_points
 from vrnlib.landmarks.alignment import FAN_MARGIN
 from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.network import FAN
-from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
+from vrnlib.synthetic.damage import coarsen
+from vrnlib.training.augment import Augmentation, cover, similarity_matrix
 from vrnlib.training.batches import landmark_error_percents, rgb_input
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task

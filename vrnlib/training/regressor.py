@@ -29,7 +29,8 @@ from tddfa.geometry import fit_pose
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import MIRRORED, face_box
-from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
+from vrnlib.synthetic.damage import degrade
+from vrnlib.training.augment import Augmentation, hide, similarity_matrix
 from vrnlib.training.batches import bfloat16, bgr_input, landmark_error_percents
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
@@ -108,7 +109,7 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
         if drawn != self.size:
             image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
         if self.augment:
-            image = degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng)
+            image = hide(degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng), rng)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(target.astype(np.float32))
 
     def view(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], Roi, NDArray[np.float64]]:
