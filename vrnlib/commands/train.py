@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch.utils.data import Dataset
 
 from tddfa.config import read_yaml
 from vrnlib.crop import CROP_SIZE
@@ -20,7 +21,9 @@ from vrnlib.training.config import Recipe, read_recipes, write_config
 from vrnlib.training.data import TRAIN_SEED, VALIDATION_SEED, RenderedFaces
 from vrnlib.training.engine import check_shares, start_engine
 from vrnlib.training.fan import LandmarkPairs, fan_task
+from vrnlib.training.growth import grow
 from vrnlib.training.loop import Task, fit
+from vrnlib.training.pairs import FolderPairs, Mixture, PairMaker, ShardPairs, split_weight
 from vrnlib.training.vrn import VolumePairs, vrn_task
 from vrnlib.weight_files import load_network
 
@@ -39,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default=None, help="a preset, such as vrn_open, or a YAML file; default: NETWORK")
     parser.add_argument("--resume", action="store_true", default=False, help="go on from the folder's checkpoint")
     parser.add_argument("--cache", help="folder of rendered faces")
-    parser.add_argument("--renders", type=int, help="different faces (0.3 MB each in the cache)")
+    parser.add_argument("--renders", type=int, help="different faces (30 kB each in the cache)")
+    text = "VRN: renders, folders of pairs or shards (.tar, URL); mixed by weight (default: renders)"
+    parser.add_argument("--data", nargs="+", metavar="SOURCE[=WEIGHT]", help=text)
     parser.add_argument("--held-out", type=int, help="faces of the validation stream")
     parser.add_argument("--steps", type=int, help="changes of the weights")
     parser.add_argument("--batch", type=int, help="images per step, over all processes")
@@ -55,13 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=int, help="of the pictures; VRN 128 or 192, tddfa 80 or 120, faceboxes 384")
     parser.add_argument("--step", type=int, choices=(1, 4), help="VRN: 1 = loss at every voxel")
+    parser.add_argument("--stem", type=int, help="VRN, FAN: channels after the first convolution")
     parser.add_argument("--features", type=int, help="VRN, FAN: channels of the hourglasses")
     parser.add_argument("--residuals", type=int, help="VRN, FAN: Residual modules per step of an hourglass")
     parser.add_argument("--reference", action="store_true", help="VRN: the released network's size")
     parser.add_argument("--rotation", type=float, help="VRN: augmentation, degrees")
     parser.add_argument("--translation", type=float, help="VRN: augmentation, pixels")
     parser.add_argument("--scale", type=float, nargs=2, help="VRN: augmentation, factors")
-    parser.add_argument("--init", help="start from these weights")
+    parser.add_argument("--init", help="start from these weights; a larger network grows out of them")
     parser.add_argument("--seed", type=int)
 
 
@@ -147,10 +153,31 @@ def train_vrn(recipe: Recipe) -> Task[VRN]:
     train, held_out = rendered_faces(recipe)
     return vrn_task(
         network,
-        VolumePairs(train, augmentation=recipe.augmentation, seed=recipe.seed, step=recipe.step, size=size),
+        mixed_pairs(recipe, train, size),
         VolumePairs(held_out, augmentation=Augmentation.none(), seed=0, step=recipe.step, size=size),
         step=recipe.step,
     )
+
+
+def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset:
+    """What the recipe's ``data`` name, augmented as it says.
+
+    Raises:
+        ValueError: a source that is none; one sentence.
+    """
+    how: Any = {"augmentation": recipe.augmentation, "seed": recipe.seed, "step": recipe.step, "size": size}
+    sources, weights = [], []
+    for name, weight in map(split_weight, recipe.data):
+        weights.append(weight)
+        if name == "renders":
+            sources.append(VolumePairs(faces, **how))
+        elif Path(name).is_dir() and not list(Path(name).glob("*.tar")):
+            sources.append(FolderPairs(name, PairMaker(**how)))
+        else:
+            sources.append(ShardPairs(name, PairMaker(**how)))
+    if recipe.data == ("renders",):
+        return sources[0]
+    return Mixture(sources, weights, count=recipe.renders, seed=recipe.seed)
 
 
 def start_vrn(recipe: Recipe, size: int) -> VRN:
@@ -161,22 +188,18 @@ def start_vrn(recipe: Recipe, size: int) -> VRN:
 
 
 def start(recipe: Recipe, kind: type[Any], config: Any) -> Any:
-    """A network of a kind: that of the recipe's ``init``, or one of this configuration with the recipe's widths.
+    """A network of a kind: that of the recipe's ``init``, grown to the recipe's widths, or a new one of these.
 
     Raises:
-        OSError, ValueError: no such weights, those of another kind, or of another width.
+        OSError, ValueError: no such weights, those of another kind, or of a width that cannot grow to these.
     """
-    widths = {name: getattr(recipe, name) for name in ("features", "residuals") if getattr(recipe, name) is not None}
+    names = ("stem", "features", "residuals")
+    widths = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
     if recipe.init is None:
         return kind(replace(config, **widths))
     network = load_network(recipe.init, kind)
-    for name, value in widths.items():
-        if getattr(network.config, name) != value:
-            raise ValueError(
-                f"Expected weights with {value} {name}, {recipe.init} has {getattr(network.config, name)}; "
-                f"name others, or leave --{name} out."
-            )
-    return network
+    wider = replace(network.config, **widths)
+    return network if wider == network.config else grow(network, kind(wider))
 
 
 def train_fan(recipe: Recipe) -> Task[FAN]:

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
-from vrnlib.training.data import Picture
+from vrnlib.training.cache import Picture
 
 
 def similarity_matrix(
@@ -75,6 +76,21 @@ class Augmentation:
         """A picture (H, W, 3) with a random gain per channel."""
         gains = rng.uniform(*self.color, 3)
         return np.clip(image * gains.astype(np.float32), 0, 255).astype(np.uint8)
+
+
+def to_picture(matrix: Floats, size: int) -> NDArray[np.float64]:
+    """A (2, 3) matrix from crop pixels to crop pixels, followed by the crop's change to another size."""
+    reduce = size / CROP_SIZE  # the middle of both pictures is the same point
+    to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
+    return to_size @ np.vstack([matrix, [0, 0, 1]])
+
+
+def moved_picture(image: Picture, matrix: Floats, size: int) -> Picture:
+    """A picture moved by a (2, 3) matrix into a square of that size; reflected where it ends."""
+    reduction = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    if reduction < 0.75:  # reduced pictures must not alias
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 / reduction)
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def hide(image: Picture, rng: np.random.Generator) -> Picture:

@@ -23,7 +23,9 @@ PRESETS = Path(__file__).parent / "presets"
 """The folder of the presets; one without a name of weights is a network's default."""
 
 LEAST = {
-    **dict.fromkeys(("steps", "batch", "accumulate", "report", "drop_after", "renders", "held_out", "residuals"), 1),
+    **dict.fromkeys(
+        ("steps", "batch", "accumulate", "report", "drop_after", "renders", "held_out", "residuals", "stem"), 1
+    ),
     **dict.fromkeys(("warmup", "workers", "seed", "rotation", "translation"), 0),
     **{"features": 2, "size": 32},
 }
@@ -96,14 +98,18 @@ class Recipe(TrainingConfig):
         network: what is trained.
         cache: folder of rendered faces.
         renders: different faces to train with.
+        data: what VRN is trained with, each SOURCE or SOURCE=WEIGHT: "renders", a folder of pairs, or shards
+            (`vrnlib.training.pairs`). An epoch has as many items as there are renders.
         held_out: faces of the validation stream.
         size: side of the pictures; VRN 128 or 192, tddfa 80 or 120, faceboxes 384. None: the network's own.
         step: of VRN's target; 1 = loss at every voxel, 4 = on the lattice of the network's feature map.
+        stem: channels after the first convolution of VRN and FAN; None: as in the open weights, or in ``init``.
         features: channels of the hourglasses of VRN and FAN; None: as in the open weights.
         residuals: Residual modules per step of an hourglass; None: as in the open weights.
         reference: VRN of the released network's size.
         rotation, translation, scale, flip, color: of VRN's `Augmentation`.
-        init: weights to start from; None: random ones.
+        init: weights to start from; None: random ones. A larger network grows out of smaller weights without a change
+            of what it says (`vrnlib.training.growth`).
 
     Raises:
         ValueError: as above, or values that do not go together.
@@ -112,9 +118,11 @@ class Recipe(TrainingConfig):
     network: Literal["vrn", "fan", "tddfa", "faceboxes"] = "vrn"
     cache: str = "runs/renders"
     renders: int = 16_000
+    data: tuple[str, ...] = ("renders",)
     held_out: int = 128
     size: int | None = None
     step: int = 4
+    stem: int | None = None
     features: int | None = None
     residuals: int | None = None
     reference: bool = False
@@ -138,8 +146,8 @@ class Recipe(TrainingConfig):
             raise ValueError(f"Expected size 128 or 192 and step 1 or 4 for VRN, got {self.size} and {self.step}.")
         if self.network == "vrn" and self.step == 1 and self.size == 128:
             raise ValueError("Expected size 192 for step 1, got 128; the loss at every voxel is taken of a whole crop.")
-        if self.reference and (self.features, self.residuals) != (None, None):
-            raise ValueError("Expected either reference or features and residuals; the reference has its own.")
+        if self.reference and (self.stem, self.features, self.residuals) != (None, None, None):
+            raise ValueError("Expected either reference or stem, features and residuals; the reference has its own.")
         foreign = [name for name, networks in ONLY_FOR.items() if self.network not in networks and self.changes(name)]
         if foreign:
             raise ValueError(
@@ -158,8 +166,8 @@ class Recipe(TrainingConfig):
 
 
 ONLY_FOR = {
-    **dict.fromkeys(("step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)),
-    **dict.fromkeys(("features", "residuals"), ("vrn", "fan")),
+    **dict.fromkeys(("data", "step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)),
+    **dict.fromkeys(("stem", "features", "residuals"), ("vrn", "fan")),
     "size": ("vrn", "tddfa", "faceboxes"),
 }
 """What belongs to some networks only."""
@@ -177,6 +185,8 @@ def fits(value: Any, kind: Any) -> bool:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return isinstance(value, tuple) and len(value) > 0 and all(fits(one, kinds[0]) for one in value)
         return isinstance(value, tuple) and len(value) == len(kinds) and all(map(fits, value, kinds))
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
@@ -194,7 +204,7 @@ def described(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"
     if get_origin(kind) is tuple:
-        return "two numbers"
+        return "a list of texts" if get_args(kind)[-1] is Ellipsis else "two numbers"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     return names[kind]
 

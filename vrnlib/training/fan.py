@@ -45,9 +45,8 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, bool]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
-        points = np.asarray(self.faces.landmarks[index])
+        points = self.faces.landmarks(index)
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         middle, side, angle, mirror, is_face = (low + high) / 2, FAN_MARGIN * (high - low).max(), 0.0, False, True
         if self.augment:
@@ -68,7 +67,7 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
         if self.augment:
             image = Augmentation(color=(0.7, 1.3)).recolor(image, rng)
             if is_face and rng.random() < 0.25:
-                other = self.faces.images[int(rng.integers(self.faces.count))]
+                other = self.faces.image(int(rng.integers(self.faces.count)))
                 image = cover(image, other, rng)
             if rng.random() < 0.25:
                 image = coarsen(image, round(np.exp(rng.uniform(np.log(28), np.log(self.size)))))

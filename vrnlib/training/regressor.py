@@ -101,7 +101,6 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix, roi, target = self.view(index, rng)
         drawn = self.size if self.size == NETWORK_SIZE else 2 * self.size  # reduced pictures must not alias

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.network import VRN
-from vrnlib.training.augment import Augmentation
+from vrnlib.training.augment import Augmentation, to_picture
 from vrnlib.training.batches import rgb_input
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
@@ -44,15 +44,12 @@ class VolumePairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix = self.augmentation.similarity(rng)
-        reduce = self.size / CROP_SIZE  # the middle of both pictures is the same point
-        to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
-        picture = to_size @ np.vstack([matrix, [0, 0, 1]])
+        picture = to_picture(matrix, self.size)
         image = self.augmentation.recolor(self.faces.crop(index, picture, size=self.size), rng)
         vertices, triangles = self.faces.model.close(transform_points(self.faces.mesh(index), matrix))
-        solid, _ = voxelize(vertices, triangles, step=round(self.step / reduce))
+        solid, _ = voxelize(vertices, triangles, step=round(self.step * CROP_SIZE / self.size))
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
 
 
