@@ -144,7 +144,7 @@ def test_a_folder_of_points(networks, photo, points, tmp_path, capsys):
 
 def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "face_alignment", None)
-    official.official_fan.cache_clear()
+    official.load_face_alignment.cache_clear()
     Image.open(photo).save(photo.with_name("other.png"))
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "fan"]) == 1
     assert "pip install face-alignment" in one_sentence(capsys)

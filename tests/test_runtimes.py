@@ -49,13 +49,13 @@ def test_exports_agree_with_torch_for_every_batch_and_size(name, tmp_path, monke
 
 
 def test_fan_decodes_the_same_by_onnx_runtime(tmp_path, monkeypatch):
-    from vrnlib.landmarks.onnx_fan import QuickFAN
+    from vrnlib.landmarks.onnx_fan import OnnxFAN
     from vrnlib.network import FAN, FANConfig
 
     monkeypatch.setenv("VRN_CACHE", str(tmp_path))
     torch.manual_seed(0)
     fan = FAN(FANConfig(size=64, features=16)).eval()
-    quick, images = QuickFAN(fan), torch.rand(3, 3, 64, 64)
+    quick, images = OnnxFAN(fan), torch.rand(3, 3, 64, 64)
     with torch.inference_mode():
         expected = fan(images)
     torch.testing.assert_close(quick(images).scores, expected.scores, atol=1e-4, rtol=1e-4)

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-OUTER_EYE_CORNERS = (36, 45)
-"""iBUG numbers (from 0) of the outer corners of the eyes."""
+from tddfa.ibug import OUTER_EYE_CORNERS
 
 
 def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> float:

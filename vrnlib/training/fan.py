@@ -24,7 +24,7 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
 
     An item is (image (3, size, size) uint8 RGB, landmarks (68, 3) float32 in its pixels, z with a mean of 0, is_face).
 
-    A square about the landmarks' box, 1.4 times its larger side, jittered as a face finder would be wrong, leaning as
+    A square about the landmarks' box, 1.4 times its larger side, jittered as a face detector would be wrong, leaning as
     heads in photos do. One in four is as coarse as a small face of a photo, one in four is covered in part. One in ten
     is no face (a piece of background or of a head, far off or far too large), so that a network learns to give flat
     heat maps where it finds nothing.
