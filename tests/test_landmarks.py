@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tddfa.ibug import CHIN, CHIN_LINE, EYES, MIRRORED, NOSE_TIP, OUTER_EYE_CORNERS
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import crop_face, transform_points
 from vrnlib.images import read_photo
@@ -22,7 +23,6 @@ from vrnlib.landmarks.alignment import (
     square_picture,
 )
 from vrnlib.landmarks.detectors import DETECTORS, OpenDetector, TDDFADetector, detect, make_detector
-from vrnlib.landmarks.ibug import CHIN, CHIN_LINE, EYES, MIRRORED, NOSE_TIP, OUTER_EYE_CORNERS
 from vrnlib.landmarks.onnx_fan import OnnxFAN
 from vrnlib.network import FAN, FANConfig
 from vrnlib.synthetic.faces import render_pair

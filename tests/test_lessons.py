@@ -108,7 +108,7 @@ class Remembering(torch.nn.Module):
         return image[:, :1].clone()
 
 
-def test_looks_go_to_either_side_by_half_a_column_in_all():
+def test_crops_are_shifted_to_either_side_by_half_a_column_in_all():
     picture, network = torch.zeros(1, 3, 192, 192), Remembering()
     picture[..., 100, 60] = 1
     answer = FlipShiftEnsemble(network)(picture)

@@ -12,9 +12,9 @@ import trimesh
 from PIL import Image
 
 from tddfa import load_volume
+from tddfa.ibug import NOSE_TIP
 from vrnlib import reconstruct as module
 from vrnlib.landmarks.files import GivenPoints
-from vrnlib.landmarks.ibug import NOSE_TIP
 from vrnlib.reconstruct import ENDINGS, Networks, SaveError, open_networks, predict_volume, reconstruct, save
 from vrnlib.surface import SurfaceError
 from vrnlib.weight_files import WEIGHTS

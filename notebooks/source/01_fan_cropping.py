@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from skimage.data import astronaut, chelsea
 from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
+from tddfa.ibug import JAW, LEFT_JAW, RIGHT_JAW
 
 from vrnlib.landmarks import alignment
 from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_decode_heatmap, check_to_photo
@@ -346,9 +347,9 @@ panels = [draw_errors(renders[row].image[48:208, 48:208], found[row] - 48, truth
 titles = [f"face {row}: yaw {yaws[row]:.0f}°, error {errors[row]:.1f} %" for row in worst]
 assert {13, 25, 26, 27} <= set(worst) and min(abs(yaws[row]) for row in worst) > 30  # the words below say so
 for row in (13, 25, 26, 27):
-    far, near = (slice(9, 17), slice(0, 8)) if yaws[row] > 0 else (slice(0, 8), slice(9, 17))
+    far, near = (LEFT_JAW, RIGHT_JAW) if yaws[row] > 0 else (RIGHT_JAW, LEFT_JAW)
     apart = distances[rows.index(row)]
-    assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[17:].mean())
+    assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[JAW.stop:].mean())
 alt = "Six turned heads with true points in green, found ones in red, and lines between, longest on the jaw's far side."
 picture(picture_grid(panels, titles, columns=3), alt=alt)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tddfa.ibug import NOSE_TIP
 from vrnlib.checks import Exercise
 
 
@@ -188,7 +189,7 @@ CROP_MATRIX = Exercise(
             crop_scale, _middle, 90.0
         ),
         "the tip of the nose is in the middle; take the middle of the landmarks' box.": _matrix_with(
-            crop_scale, lambda p: p[30]
+            crop_scale, lambda p: p[NOSE_TIP]
         ),
         "the first landmark is in the middle; take the middle of the landmarks' box.": _matrix_with(
             crop_scale, lambda p: p[0]

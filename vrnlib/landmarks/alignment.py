@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tddfa.arrays import Floats
 from tddfa.boxes import box_around, box_middles, box_sizes
+from tddfa.ibug import CHIN_LINE, EYES, MIRRORED
 from vrnlib.crop import invert_matrix, transform_points, warp_similarity
-from vrnlib.landmarks.ibug import CHIN_LINE, EYES, MIRRORED
 
 FAN_MARGIN = 1.4
 """The side of FAN's square / the larger side of the landmarks' box, as in its training."""

@@ -1,4 +1,4 @@
-"""The 68 landmarks in iBUG's order: which index is what (`tddfa.ibug`), and the box of a face from its landmarks.
+"""The box of a face from its 68 landmarks in iBUG's order (`tddfa.ibug`).
 
 3DDFA_V2's regressor reads a square around FaceBoxes' box (`tddfa.boxes.roi_from_box`). On photographs that box is as
 wide as the landmarks' box, ends at the chin, and reaches above the brows by a third of the face's height. The same rule
@@ -12,55 +12,7 @@ from numpy.typing import ArrayLike
 
 from tddfa.arrays import Floats
 from tddfa.boxes import box_around
-from tddfa.ibug import (
-    BRIDGE,
-    BROWS,
-    CHIN,
-    EYES,
-    INNER_LIPS,
-    JAW,
-    LEFT_BROW,
-    LEFT_EYE,
-    LIPS,
-    MIRRORED,
-    MOUTH_CORNERS,
-    NOSE,
-    NOSE_BOTTOM,
-    NOSE_RIDGE,
-    NOSE_TIP,
-    OUTER_EYE_CORNERS,
-    OUTER_LIPS,
-    RIGHT_BROW,
-    RIGHT_EYE,
-)
-
-__all__ = [
-    "BRIDGE",
-    "BROWS",
-    "CHIN",
-    "CHIN_LINE",
-    "EYES",
-    "FOREHEAD",
-    "INNER_LIPS",
-    "JAW",
-    "LEFT_BROW",
-    "LEFT_EYE",
-    "LIPS",
-    "MIRRORED",
-    "MOUTH_CORNERS",
-    "NOSE",
-    "NOSE_BOTTOM",
-    "NOSE_RIDGE",
-    "NOSE_TIP",
-    "OUTER_EYE_CORNERS",
-    "OUTER_LIPS",
-    "RIGHT_BROW",
-    "RIGHT_EYE",
-    "face_box",
-]
-
-CHIN_LINE = slice(6, 11)
-"""The chin and its two neighbours on either side; their middle is steadier than the chin alone."""
+from tddfa.ibug import BRIDGE, BROWS, CHIN
 
 FOREHEAD = 0.3
 """How far the box reaches above the brows, as a part of the way from the chin to the bridge of the nose."""

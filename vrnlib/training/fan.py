@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.alignment import FAN_MARGIN
-from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.network import FAN
 from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
 from vrnlib.training.batches import landmark_error_percents, rgb_input
