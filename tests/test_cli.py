@@ -12,8 +12,9 @@ from PIL import Image
 import vrnlib
 from vrnlib import cli
 from vrnlib.commands import photos as photos_module
+from vrnlib.export import ENDINGS
 from vrnlib.landmarks import detectors, official
-from vrnlib.reconstruct import ENDINGS, Networks
+from vrnlib.reconstruct import Networks
 
 
 def block_vrn(crops):

@@ -14,8 +14,9 @@ from PIL import Image
 from tddfa import load_volume
 from tddfa.ibug import NOSE_TIP
 from vrnlib import reconstruct as module
+from vrnlib.export import ENDINGS, SaveError, save
 from vrnlib.landmarks.files import GivenPoints
-from vrnlib.reconstruct import ENDINGS, Networks, SaveError, open_networks, predict_volume, reconstruct, save
+from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct
 from vrnlib.surface import SurfaceError
 from vrnlib.weight_files import WEIGHTS
 

@@ -91,7 +91,8 @@ def write_faces(
         PhotoError: there is no face in it.
         SaveError: the results cannot be written.
     """
-    from vrnlib.reconstruct import reconstruct, save
+    from vrnlib.export import save
+    from vrnlib.reconstruct import reconstruct
 
     found = reconstruct(image, networks=networks, detector=detector)
     if not found:
