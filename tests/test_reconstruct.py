@@ -13,7 +13,7 @@ from PIL import Image
 
 from tddfa import load_volume
 from tddfa.ibug import NOSE_TIP
-from vrnlib import reconstruct as module
+from vrnlib import export as module
 from vrnlib.export import ENDINGS, SaveError, save
 from vrnlib.landmarks.files import GivenPoints
 from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct

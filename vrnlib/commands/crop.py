@@ -163,8 +163,8 @@ def is_ours(path: Path) -> bool:
             return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures
-            with Image.open(path) as picture:
-                return picture.format == "PNG" and picture.info.get("Software") == MARK
+            with Image.open(path, formats=["PNG"]) as picture:  # whatever else it is, no other reader is started
+                return picture.info.get("Software") == MARK
     except Exception:  # no picture, no JSON, other JSON, not readable, …: in any case not ours
         return False
 
