@@ -209,8 +209,9 @@ run_browser_tests() {
         say "Skipped: the browser tests need the program chromium, which is not here and could not be installed."
         return 0
     fi
-    "$PY" -c 'import playwright, pytest_rerunfailures' 2>/dev/null || pip_install playwright pytest-rerunfailures || {
-        say "Skipped: the browser tests need the Python packages of the extra 'browser', which pip could not install."
+    "$PY" -c 'import gradio, playwright, pytest_rerunfailures' 2>/dev/null \
+        || pip_install gradio playwright pytest-rerunfailures || {
+        say "Skipped: the browser tests need the packages of the extras 'app' and 'browser', which pip could not install."
         return 0
     }
     # Chromium itself crashes now and then where there is no GPU; only that is tried again, a wrong page is not.
