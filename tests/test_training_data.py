@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import CROP_SIZE, transform_points
-from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.synthetic.damage import coarsen
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 from vrnlib.training.augment import Augmentation, cover, similarity_matrix

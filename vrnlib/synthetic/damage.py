@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tddfa.arrays import Floats, Image
+
+Pixels = NDArray[Any]
+"""A picture; OpenCV, which makes most of them, does not promise a type."""
 
 
 def damage(image: Image, rng: np.random.Generator, *, grain: Floats) -> Image:
@@ -20,7 +25,7 @@ def damage(image: Image, rng: np.random.Generator, *, grain: Floats) -> Image:
         rng: draws what happens.
         grain: (S, S) float32 unit noise that tiles.
     """
-    picture: np.ndarray = image
+    picture: Pixels = image
     size = len(picture)
     if rng.random() < 0.2:
         ramp, a = np.linspace(-0.5, 0.5, size, dtype=np.float32), rng.uniform(0, 2 * np.pi)
@@ -63,7 +68,7 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
         image: (S, S, 3), which stays as it is.
         rng: draws what happens.
     """
-    picture: np.ndarray = image
+    picture: Pixels = image
     if rng.random() < 0.35:  # a small face, enlarged
         picture = coarsen(picture, int(np.exp(rng.uniform(np.log(24), np.log(len(image))))))
     elif rng.random() < 0.3:  # a large face, sharpened or aliased by the reduction
@@ -81,24 +86,24 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
     return np.ascontiguousarray(picture)
 
 
-def coarsen(image: Image, side: int, *, enlarge: int = cv2.INTER_LINEAR) -> Image:
+def coarsen(image: Pixels, side: int, *, enlarge: int = cv2.INTER_LINEAR) -> Image:
     """A square image as it looks when only ``side`` pixels of a photo show it, at its old size."""
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, image.shape[1::-1], interpolation=enlarge).astype(np.uint8, copy=False)
 
 
-def sharpen(image: Image, amount: float) -> Image:
+def sharpen(image: Pixels, amount: float) -> Image:
     """An image with that much more of what a blur of one pixel takes away."""
     blurred = cv2.GaussianBlur(image, (0, 0), 1.0)
     return cv2.addWeighted(image, 1 + amount, blurred, -amount, 0).astype(np.uint8, copy=False)
 
 
-def in_grey(image: Image) -> Image:
+def in_grey(image: Pixels) -> Image:
     """An image without its colors."""
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 
-def through_jpeg(image: Image, quality: int) -> Image:
+def through_jpeg(image: Pixels, quality: int) -> Image:
     """The image after a JPEG file of this quality."""
     _, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)

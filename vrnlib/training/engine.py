@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -71,7 +71,7 @@ def bf16_is_fast(device: torch.device) -> bool:
     """Whether the hardware multiplies bfloat16 itself."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
@@ -114,7 +114,7 @@ class NormalizeOverProcesses(torch.autograd.Function):
         return F.batch_norm(values, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         values, weight, mean, variance = context.saved_tensors
         # sums over this process's part: of the gradient times the normalised values, and of the gradient
         _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
@@ -145,13 +145,15 @@ class SharedBatchNorm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:  # torch's own name
         if not self.training:
             return super().forward(input)
-        output, mean, variance = NormalizeOverProcesses.apply(input, self.weight, self.bias, self.eps)
+        parts = NormalizeOverProcesses.apply(input, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        output, mean, variance = parts
         count = distributed.get_world_size() * input.numel() / input.shape[1]
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        return output
+            if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+                self.running_mean.lerp_(mean, self.momentum or 0.1)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.1)
+        return cast(Tensor, output)
 
 
 def share_statistics(network: nn.Module, device: torch.device) -> nn.Module:

@@ -47,8 +47,8 @@ class Task(Generic[Trained]):
     """
 
     network: Trained
-    train: Dataset
-    held_out: Dataset
+    train: Dataset[Any]
+    held_out: Dataset[Any]
     loss: Callable[[Trained, list[Tensor]], Tensor]
     score: Callable[[Trained, list[Tensor]], Tensor]
     score_name: str
