@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import CROP_SIZE, transform_points
-from vrnlib.landmarks.ibug import MIRRORED
+from vrnlib.synthetic.damage import coarsen
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
-from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
+from vrnlib.training.augment import Augmentation, cover, similarity_matrix
 from vrnlib.training.data import CANVAS, RenderedFaces
 from vrnlib.training.fan import LandmarkPairs
 from vrnlib.training.vrn import VolumePairs

@@ -81,15 +81,13 @@ def run(args: argparse.Namespace) -> int:
         if engine.is_main_process and len(recipes) > 1:
             args.out.mkdir(parents=True, exist_ok=True)
             write_config(args.out / CONFIG, recipes)
-        before: Path | None = None
-        for recipe, folder in zip(recipes, folders, strict=True):
-            if before is not None:
-                recipe = replace(recipe, init=str(before / WEIGHTS))
+        for number, (recipe, folder) in enumerate(zip(recipes, folders, strict=True)):
+            if number:
+                recipe = replace(recipe, init=str(folders[number - 1] / WEIGHTS))
             torch.manual_seed(recipe.seed)
             fit(TASKS[recipe.network](recipe), recipe, folder, resume=args.resume, on_report=events(folder, recipe))
-            before = folder
         if engine.is_main_process:
-            print(f"weights: {before / WEIGHTS}")
+            print(f"weights: {folders[-1] / WEIGHTS}")
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -159,14 +157,15 @@ def train_vrn(recipe: Recipe) -> Task[VRN]:
     )
 
 
-def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset:
+def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset[Any]:
     """What the recipe's ``data`` name, augmented as it says.
 
     Raises:
         ValueError: a source that is none; one sentence.
     """
     how: Any = {"augmentation": recipe.augmentation, "seed": recipe.seed, "step": recipe.step, "size": size}
-    sources, weights = [], []
+    sources: list[Dataset[Any]] = []
+    weights: list[float] = []
     for name, weight in map(split_weight, recipe.data):
         weights.append(weight)
         if name == "renders":

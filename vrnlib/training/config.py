@@ -248,10 +248,11 @@ def read_recipes(source: str | Path, overriding: Mapping[str, Any] | None = None
         known = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yml")))
         raise FileNotFoundError(f"Expected a YAML file or a preset ({known}), found no {source}; check the name.")
     content = read_yaml(path)
-    runs = content if isinstance(content, list) else [content]
+    runs: list[Any] = content if isinstance(content, list) else [content]
     if not runs or not all(isinstance(run, dict) for run in runs):
         raise ValueError(f"Expected a mapping of settings, or a list of mappings, in {path}, got something else.")
-    recipes, values = [], dict[str, Any]()
+    recipes: list[Recipe] = []
+    values: dict[str, Any] = {}
     try:
         for run in runs:
             values |= run

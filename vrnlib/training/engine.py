@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 
+from vrnlib.training.batches import bfloat16
 from vrnlib.training.config import TrainingConfig
 
 
@@ -69,7 +71,7 @@ def bf16_is_fast(device: torch.device) -> bool:
     """Whether the hardware multiplies bfloat16 itself."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
@@ -87,44 +89,71 @@ class Objective(nn.Module):
         self.network, self.loss, self.bf16 = network, loss, bf16
 
     def forward(self, batch: list[Tensor]) -> Tensor:
-        with torch.autocast(batch[0].device.type, dtype=torch.bfloat16, enabled=self.bf16):
+        with bfloat16(batch[0].device, enabled=self.bf16):
             return self.loss(self.network, batch)
 
 
-class MeanOfProcesses(torch.autograd.Function):
-    """A tensor's mean over the processes; the gradient's way back is the same."""
+class NormalizeOverProcesses(torch.autograd.Function):
+    """Batch normalisation over the parts of a batch that the processes hold, all of one size.
+
+    Source: S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015, algorithm 1 and the gradients after it; a mean
+    over the batch is the mean of the processes' means.
+    """
 
     @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        values = values / distributed.get_world_size()
-        distributed.all_reduce(values)
-        return values
+    def forward(
+        context: Any, values: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        unused = torch.zeros_like(weight), torch.zeros_like(weight)  # whose type the statistics get
+        own_mean, own_variance = (part.double() for part in torch.batch_norm_update_stats(values, *unused, 0.0))
+        mean, square = mean_of_processes(torch.stack([own_mean, own_variance + own_mean.square()]))
+        mean, variance = mean.to(weight.dtype), (square - mean.square()).to(weight.dtype)
+        context.save_for_backward(values, weight, mean, variance)
+        context.eps = eps
+        context.mark_non_differentiable(mean, variance)
+        return F.batch_norm(values, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # one gradient
-        return MeanOfProcesses.forward(context, gradient)
+    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        values, weight, mean, variance = context.saved_tensors
+        # sums over this process's part: of the gradient times the normalised values, and of the gradient
+        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, values, weight, mean, variance, None, None, False, context.eps, [False, True, True]
+        )
+        count = values.numel() / values.shape[1]
+        sums = mean_of_processes(torch.stack([of_weight, of_bias]) / count)
+        scale = torch.rsqrt(variance + context.eps)
+        slope = -weight * scale.square() * sums[0]
+        offset = -weight * scale * sums[1] - slope * mean
+        factor, slope, offset = (part.to(values.dtype)[:, None, None] for part in (weight * scale, slope, offset))
+        return torch.addcmul(offset, gradient, factor).addcmul_(values, slope), of_weight, of_bias, None
+
+
+def mean_of_processes(values: Tensor) -> Tensor:
+    """The mean over all processes."""
+    values = values / distributed.get_world_size()
+    distributed.all_reduce(values)
+    return values
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation over the batch of all processes; `torch.nn.SyncBatchNorm` does it on GPUs only.
 
-    Every process has an equal share. In evaluation it is `torch.nn.BatchNorm2d`.
+    In evaluation it is `torch.nn.BatchNorm2d`.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # torch's own name
         if not self.training:
             return super().forward(input)
-        values = input.to(torch.promote_types(input.dtype, torch.float32))
-        mean = MeanOfProcesses.apply(values.mean((0, 2, 3)))
-        centred = values - mean[:, None, None]
-        variance = MeanOfProcesses.apply(centred.square().mean((0, 2, 3)))
+        parts = NormalizeOverProcesses.apply(input, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        output, mean, variance = parts
         count = distributed.get_world_size() * input.numel() / input.shape[1]
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        factor = self.weight * torch.rsqrt(variance + self.eps)
-        return torch.addcmul(self.bias[:, None, None], centred, factor[:, None, None]).to(input.dtype)
+            if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+                self.running_mean.lerp_(mean, self.momentum or 0.1)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.1)
+        return cast(Tensor, output)
 
 
 def share_statistics(network: nn.Module, device: torch.device) -> nn.Module:

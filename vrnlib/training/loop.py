@@ -26,6 +26,9 @@ from vrnlib.training.config import TrainingConfig, plain
 from vrnlib.training.engine import Objective, share_statistics, start_engine, use_bf16
 from vrnlib.weight_files import save_network
 
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
+"""tqdm's own, with images per second also where they are few."""
+
 Trained = TypeVar("Trained", bound=nn.Module)
 
 
@@ -44,8 +47,8 @@ class Task(Generic[Trained]):
     """
 
     network: Trained
-    train: Dataset
-    held_out: Dataset
+    train: Dataset[Any]
+    held_out: Dataset[Any]
     loss: Callable[[Trained, list[Tensor]], Tensor]
     score: Callable[[Trained, list[Tensor]], Tensor]
     score_name: str
@@ -186,6 +189,7 @@ def fit(
         disable=not progress or not engine.is_main_process,
         desc=type(network).__name__,
         unit=" images",
+        bar_format=BAR,
     )
     done, window = start, torch.zeros(2, dtype=torch.float64, device=engine.device)  # losses added up, and their number
     for batch in loader:

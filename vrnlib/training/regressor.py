@@ -26,11 +26,13 @@ from tddfa.boxes import Roi, roi_from_box, roi_from_landmarks
 from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.contract import CROP_MIDDLE, NETWORK_SIZE
 from tddfa.geometry import fit_pose
+from tddfa.ibug import MIRRORED
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import transform_points
-from vrnlib.landmarks.ibug import MIRRORED, face_box
-from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
-from vrnlib.training.batches import bgr_input, landmark_error_percents
+from vrnlib.landmarks.ibug import face_box
+from vrnlib.synthetic.damage import degrade
+from vrnlib.training.augment import Augmentation, hide, similarity_matrix
+from vrnlib.training.batches import bfloat16, bgr_input, landmark_error_percents
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
 from vrnlib.weight_files import half_tensors, save_tensors
@@ -107,7 +109,7 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
         if drawn != self.size:
             image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
         if self.augment:
-            image = degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng)
+            image = hide(degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng), rng)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(target.astype(np.float32))
 
     def view(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], Roi, NDArray[np.float64]]:
@@ -178,7 +180,7 @@ class VertexDecoder:
         """
         image, target = batch
         output = network(network_input(image)).float()
-        with torch.autocast(output.device.type, enabled=False):  # pixels need more digits than bfloat16 has
+        with bfloat16(output.device, enabled=False):  # pixels need more digits than bfloat16 has
             vertices, parameters = self(output)
             distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
             left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]

@@ -80,7 +80,7 @@ def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
 
 
 def vrn_task(
-    network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict[str, Any] | None = None
+    network: VRN, train: Dataset[Any], held_out: Dataset[Any], *, step: int, notes: dict[str, Any] | None = None
 ) -> Task[VRN]:
     """A VRN with its loss and its score.
 
