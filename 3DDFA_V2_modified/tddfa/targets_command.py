@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .console import run_command
 from .fitters import FitterChoice
-from .images import PhotoError, list_pictures, read_photo
+from .images import PhotoError, list_photos, read_photo
 from .targets import make_targets
 
 __all__ = ["add_arguments", "main", "run"]
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"Expected at least one worker, got {args.workers}; leave -j out for one.")
     if not args.folder.is_dir():
         raise NotADirectoryError(f"Expected a folder of pictures, {args.folder} is none; check the path.")
-    pictures = list_pictures(args.folder)
+    pictures, _ = list_photos(args.folder, recursive=True)
     if not pictures:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     how = "crop" if args.crops else "mat" if args.mat else "photo"
