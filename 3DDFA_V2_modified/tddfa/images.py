@@ -92,15 +92,17 @@ def read_photo(
         raise PhotoError(f"{path} does not exist; check the spelling of the photo's path.")
     if not path.is_file():
         raise PhotoError(f"{path} is a device or a pipe where one photo was expected; name a file.")
+    cut_off = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
                 if picture.format == "JPEG" and (data := path.read_bytes()).rfind(END) < data.rfind(SCAN):
-                    return _almost_whole(path, data)
-                picture.load()
-                return _to_rgb(ImageOps.exif_transpose(picture))
+                    cut_off, photo = True, _almost_whole(path, data)
+                else:
+                    picture.load()
+                    photo = _to_rgb(ImageOps.exif_transpose(picture))
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -118,6 +120,9 @@ def read_photo(
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, …
         reason = sentence(error).rstrip(".")
         raise PhotoError(f"{path} is damaged or cut off and cannot be decoded ({reason}); get it again.") from error
+    if cut_off:
+        warnings.warn(Note(f"{path} is cut off; its last rows are missing."), stacklevel=2)
+    return photo
 
 
 def checked_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -223,7 +228,6 @@ def _almost_whole(path: Path, data: bytes) -> NDArray[np.uint8]:
         missing = int(np.argmin((rows == rows[-1]).all(axis=1)[::-1]))
         if missing > MAX_MISSING * len(rows):
             raise PhotoError(f"{path} lacks more than its last rows; get it again.")
-        warnings.warn(Note(f"{path} is cut off; its last rows are missing."), stacklevel=3)
         return _to_rgb(ImageOps.exif_transpose(picture))
 
 
