@@ -102,7 +102,7 @@ def read_photo(
                     cut_off, photo = True, _almost_whole(path, data)
                 else:
                     picture.load()
-                    photo = _to_rgb(ImageOps.exif_transpose(picture))
+                    photo = _to_rgb(picture)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -228,7 +228,7 @@ def _almost_whole(path: Path, data: bytes) -> NDArray[np.uint8]:
         missing = int(np.argmin((rows == rows[-1]).all(axis=1)[::-1]))
         if missing > MAX_MISSING * len(rows):
             raise PhotoError(f"{path} lacks more than its last rows; get it again.")
-        return _to_rgb(ImageOps.exif_transpose(picture))
+        return _to_rgb(picture)
 
 
 def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side: int) -> None:
@@ -240,6 +240,7 @@ def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side:
 
 
 def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         return _grey_to_rgb(np.asarray(picture), sixteen_bit=picture.mode != "F")
     if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
