@@ -6,40 +6,33 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from tddfa.geometry import rotation_matrix
+from vrnlib.evaluation.cases import mesh_truth
 from vrnlib.evaluation.distances import (
     Options,
     Shape,
     chamfer_distance,
     landmark_surface_distance,
+    motion_onto,
     normal_error,
     surface_errors,
     surface_nme,
 )
-from vrnlib.evaluation.registration import RigidMotion, align_depth, icp, kabsch
+from vrnlib.evaluation.registration import RigidMotion, align_depth, kabsch
 from vrnlib.metrics import front_depth_error
-from vrnlib.surface import Surface
+from vrnlib.surface import Surface, extract_surface
+from vrnlib.synthetic.faces import render_pair
 
 MIDDLE = np.array([95.5, 95.5, 0])
 
 
-def shape(mesh: trimesh.Trimesh, face=None) -> Shape:
+def shape(mesh: trimesh.Trimesh) -> Shape:
     """A closed trimesh in crop pixels; its faces look outwards in these numbers, as those of a Surface."""
-    return Shape(Surface(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32)), face)
+    return Shape(Surface(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32)), model="test")
 
 
 def sphere(radius: float, middle=(0, 0, 0)) -> Shape:
     mesh = trimesh.creation.icosphere(subdivisions=5, radius=radius)
     return shape(trimesh.Trimesh(mesh.vertices + MIDDLE + middle, mesh.faces, process=False))
-
-
-def face_like(turn=np.eye(3), shift=(0, 0, 0)) -> Shape:
-    """A head without symmetry: an egg with a nose and a cheek, turned about the crop's middle."""
-    points = trimesh.creation.icosphere(subdivisions=5, radius=1)
-    unit = points.vertices
-    bumps = 12 * np.exp(-(((unit - [0.1, 0.2, 0.97]) / 0.2) ** 2).sum(1))
-    bumps += 5 * np.exp(-(((unit - [0.7, -0.3, 0.6]) / 0.3) ** 2).sum(1))
-    vertices = unit * [45, 60, 50] + bumps[:, None] * unit
-    return shape(trimesh.Trimesh(vertices @ turn.T + MIDDLE + shift, points.faces, process=False))
 
 
 ALL = Options(vertices="all", depth="none")
@@ -79,8 +72,7 @@ def test_the_same_rows_are_the_same_points():
     assert by_row == pytest.approx(2 * np.sin(np.radians(15)) * arms.mean() / 60, rel=1e-3)
     assert surface_nme(turned, whole, 60, options=ALL) < 0.02
     with pytest.raises(ValueError, match="one model"):
-        surface_nme(face_like(), Shape(Surface(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))), 1,
-                    options=Options(vertices="all", correspondence="index"))  # fmt: skip
+        surface_nme(Shape(whole.surface), whole, 1, options=Options(vertices="all", correspondence="index"))
 
 
 def test_half_a_prediction_looks_good_only_from_its_own_side():
@@ -93,15 +85,17 @@ def test_half_a_prediction_looks_good_only_from_its_own_side():
 
 
 def test_icp_hides_a_tilt_and_a_shift():
-    """The negative control: a face that looks 8 degrees past the truth is right after ICP, and only there."""
-    landmarks = np.zeros((68, 3)) + MIDDLE
-    landmarks[36], landmarks[45] = MIDDLE - [30, 0, 0], MIDDLE + [30, 0, 0]
-    truth, tilted = face_like(), face_like(rotation_matrix(0, 8, 0), (3, 0, 0))
-    errors = surface_errors(tilted, truth, landmarks, options=Options(vertices="visible", correspondence="surface"))
-    assert errors["nme"] > 0.025 and errors["nme_icp"] < errors["nme"] / 4
-    motion = icp(truth.surface.vertices, tilted.tree)
-    assert motion.degrees == pytest.approx(8, abs=1) and normal_error(tilted, truth, options=ALL) > 5
-    assert normal_error(tilted, truth, options=ALL, motion=motion) < 2
+    """The negative control: a true face that is tilted by 8 degrees and shifted is wrong, and right after ICP."""
+    sample = render_pair(500, 0)
+    turn, middle = rotation_matrix(0, 8, 0), sample.vertices.mean(axis=0)
+    wrong = ((sample.vertices - middle) @ turn.T + middle + [3, 0, 0]).astype(np.float32)
+    truth, tilted = (mesh_truth(vertices, sample.model, np.eye(2, 3)) for vertices in (sample.vertices, wrong))
+    prediction = Shape(extract_surface(tilted.volume))
+    errors = surface_errors(prediction, truth.shape, truth.landmarks)
+    assert errors["nme"] > 0.025 and errors["nme_icp"] < errors["nme"] / 3
+    assert motion_onto(prediction, truth.shape, rigid=True).degrees == pytest.approx(8, abs=0.5)
+    assert motion_onto(prediction, truth.shape).degrees == 0
+    assert errors["normals"] > 8, "normals and landmarks are measured without ICP"
 
 
 def test_icp_does_not_change_the_size():
@@ -143,7 +137,7 @@ def test_kabsch_finds_a_known_motion_and_never_mirrors():
 
 
 def test_the_depth_is_aligned_and_nothing_else():
-    points = face_like().surface.vertices
+    points = render_pair(500, 0).vertices
     motion = align_depth(points + [0, 0, 9], cKDTree(points))
     assert np.allclose(motion.translation, [0, 0, -9], atol=0.3) and np.array_equal(motion.rotation, np.eye(3))
 

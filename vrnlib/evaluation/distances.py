@@ -3,9 +3,9 @@
 Frame: all points in crop pixels, x right, y down, z towards the camera; z is halved slices, as everywhere. What is
 divided by the interocular distance d (3D, outer eye corners 36 and 45 of the true face) has no unit.
 
-The paper (Jackson et al., ICCV 2017, section 4) defines NME = (1/N) sum_k |x_k - y_k| / d over the N vertices x_k of the
-true face's region. Where both meshes have no common vertices, as here, several things are left to the reader. Each is
-an option of `Options`; the first word is what we take the paper to mean, and the default:
+The paper (Jackson et al., ICCV 2017, section 4) defines NME = (1/N) sum_k |x_k - y_k| / d over the N vertices x_k of
+the true face's region. Where both meshes have no common vertices, as here, several things are left to the reader. Each
+is an option of `Options`; the first word is what we take the paper to mean, and the default:
 
 - which vertices ("face": the face without ears, neck and the inside of the mouth; "visible": those of them that the
   camera sees; "all": the closed solid with its artificial back);
@@ -78,10 +78,12 @@ class Shape:
     Attributes:
         surface: in crop pixels.
         face: (V,) bool, the vertices of the face's region; None where nobody knows them.
+        model: name of the face model whose mesh it is; None for other surfaces.
     """
 
     surface: Surface
     face: NDArray[np.bool_] | None = None
+    model: str | None = None
 
     __repr__ = short_repr
 
@@ -113,7 +115,7 @@ class Shape:
         if vertices == "visible":
             return self.visible if self.face is None else self.visible & self.face
         if self.face is None:
-            raise ValueError("Expected a truth that knows its face's region, got a volume; choose the vertices visible.")
+            raise ValueError("Expected a truth that knows its face's region, got none; choose visible.")
         return self.face
 
 
@@ -141,9 +143,7 @@ def surface_nme(
     return float(_distances(prediction, truth, motion, options).mean() / interocular)
 
 
-def motion_onto(
-    prediction: Shape, truth: Shape, *, options: Options | None = None, rigid: bool = False
-) -> RigidMotion:
+def motion_onto(prediction: Shape, truth: Shape, *, options: Options | None = None, rigid: bool = False) -> RigidMotion:
     """How the true surface is moved onto the predicted one before both are compared.
 
     Moving the truth is the same as moving the prediction the other way, as distances go, and quicker: one search tree
@@ -164,12 +164,13 @@ def _distances(prediction: Shape, truth: Shape, motion: RigidMotion, options: Op
     rows = truth.rows(options.vertices)
     points = motion(truth.surface.vertices[rows])
     if options.correspondence == "index":
-        if prediction.surface.vertices.shape != truth.surface.vertices.shape:
+        if prediction.model is None or prediction.model != truth.model:
             raise ValueError(
-                f"Expected meshes of one model for the correspondence index, got {len(prediction.surface.vertices)} "
-                f"and {len(truth.surface.vertices)} vertices; choose nearest."
+                f"Expected meshes of one model for the correspondence index, got {prediction.model} and {truth.model}; "
+                "choose nearest."
             )
-        return np.linalg.norm(points - prediction.surface.vertices[rows], axis=1)
+        own = prediction.surface.vertices[: len(rows)]  # a finer mesh has its new vertices at the end
+        return np.linalg.norm(points - own[rows], axis=1)
     to_triangles = options.correspondence == "surface"
     ways = []
     if options.direction != "prediction":
@@ -211,11 +212,12 @@ def landmark_surface_distance(
     return float(surface_distance(points, vertices, faces).mean() / interocular)
 
 
-def chamfer_distance(prediction: Shape, truth: Shape, interocular: float, *, motion: RigidMotion | None = None) -> float:
-    """Mean of the mean distances from either surface to the other one / interocular.
+def chamfer_distance(
+    prediction: Shape, truth: Shape, interocular: float, *, motion: RigidMotion | None = None
+) -> float:
+    """Mean of the mean distances from what the camera sees of either surface to the other one / interocular.
 
-    (1/2) (mean_x min_y |x - y| + mean_y min_x |x - y|) / d over the vertices of both closed surfaces, their artificial
-    backs included; distances are not squared.
+    (1/2) (mean_x min_y |x - y| + mean_y min_x |x - y|) / d; distances are not squared, x and y are vertices.
 
     Args:
         prediction, truth: in one frame.
@@ -223,8 +225,8 @@ def chamfer_distance(prediction: Shape, truth: Shape, interocular: float, *, mot
         motion: moves the truth first, see `motion_onto`.
     """
     motion = RigidMotion(np.eye(3), np.zeros(3)) if motion is None else motion
-    moved = motion(evenly(truth.surface.vertices, CHAMFER_POINTS))
-    own = evenly(prediction.surface.vertices, CHAMFER_POINTS)
+    moved = motion(evenly(truth.surface.vertices[truth.visible], CHAMFER_POINTS))
+    own = evenly(prediction.surface.vertices[prediction.visible], CHAMFER_POINTS)
     there = prediction.tree.query(moved)[0].mean()
     back = truth.tree.query((own - motion.translation) @ motion.rotation)[0].mean()
     return float((there + back) / 2 / interocular)

@@ -9,9 +9,10 @@ A method sees a crop and, where it wants them, landmarks that were found in it; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,7 +39,7 @@ from vrnlib.training.data import TRAIN_SEED
 from vrnlib.weight_files import load_network
 
 MEAN_SOLIDS = 200
-"""So many rendered solids make the mean one."""
+"""So many rendered solids of the training's stream make the mean one."""
 
 MEAN_SOLID, MEAN_FACE, OPEN_3DMM, OFFICIAL_3DMM = (
     "mean solid",
@@ -77,10 +78,11 @@ class PredictedVolume:
 
 @dataclass(frozen=True, eq=False)
 class PredictedMesh:
-    """A closed mesh of a face model in crop pixels: vertices (N, 3), triangles (M, 3)."""
+    """A closed mesh of a face model in crop pixels: vertices (N, 3), triangles (M, 3), the model's name."""
 
     vertices: Floats
     triangles: NDArray[np.int32]
+    model: str
 
     @cached_property
     def _solid(self) -> tuple[Volume, float]:
@@ -95,11 +97,12 @@ class PredictedMesh:
         """With a vertex in the middle of each edge, so that nearest vertices are as near as those of a volume."""
         surface = closed_surface(self.vertices, self.triangles, self._solid[1])
         vertices, faces = trimesh.remesh.subdivide(surface.vertices, surface.faces)
-        return Shape(Surface(vertices.astype(np.float32), np.ascontiguousarray(faces, dtype=np.int32)))
+        fine = Surface(vertices.astype(np.float32), np.ascontiguousarray(faces, dtype=np.int32))
+        return Shape(fine, model=self.model)
 
 
 Method = Callable[[NDArray[np.uint8], "Floats | None"], Prediction]
-"""From a crop (192, 192, 3) uint8 RGB and its found landmarks (68, 3), where they are known already, to a prediction."""
+"""From a crop (192, 192, 3) uint8 RGB, and its landmarks (68, 3) where they were found already, to a prediction."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,9 @@ class MethodChoice:
 
     Attributes:
         weights: (name, file) of each VRN; see `vrnlib.weight_files.load_network`.
+
+    Raises:
+        ValueError: two methods of one name.
     """
 
     weights: tuple[tuple[str, str], ...] = (("vrn_open", "vrn_open"),)
@@ -123,15 +129,19 @@ class MethodChoice:
         official = [OFFICIAL_3DMM] if official_at_hand() else []
         return [*(name for name, _ in self.weights), MEAN_SOLID, MEAN_FACE, OPEN_3DMM, *official]
 
-    def build(self) -> dict[str, Method]:
+    def build(self, mean_solid: Path | None = None) -> dict[str, Method]:
         """The methods by name, their networks loaded.
+
+        Args:
+            mean_solid: file of the mean solid's probabilities (200, 192, 192); without it that method is left out.
 
         Raises:
             ValueError: weights that are damaged or no VRN's. OSError: missing ones.
         """
         methods: dict[str, Method] = {name: VRNMethod(file) for name, file in self.weights}
         regressor = TDDFA("open", runtime="onnx", threads=1)
-        methods[MEAN_SOLID] = MeanSolid()
+        if mean_solid is not None:
+            methods[MEAN_SOLID] = MeanSolid(mean_solid)
         methods[MEAN_FACE] = RegressorMethod(regressor, mean_face=True)
         methods[OPEN_3DMM] = RegressorMethod(regressor)
         if official_at_hand():
@@ -166,10 +176,13 @@ class VRNMethod:
 
 
 class MeanSolid:
-    """The same solid whatever the crop shows."""
+    """The same volume whatever the crop shows. file: what `mean_solid` gave, as .npy."""
+
+    def __init__(self, file: Path) -> None:
+        self.prediction = PredictedVolume(np.load(file, allow_pickle=False))
 
     def __call__(self, image: NDArray[np.uint8], found: Floats | None) -> PredictedVolume:
-        return mean_solid()
+        return self.prediction
 
 
 class RegressorMethod:
@@ -184,7 +197,8 @@ class RegressorMethod:
             parameters = parameters.copy()
             parameters[:, POSE_COUNT:] = 0
         vertices = self.regressor.reconstruct(parameters, rois, dense=True)[0]
-        return PredictedMesh(*self.regressor.model.close(vertices))
+        model = self.regressor.model
+        return PredictedMesh(*model.close(vertices), model.name)
 
 
 def crop_corners() -> Floats:
@@ -199,14 +213,9 @@ def landmarks_in_crop(image: NDArray[np.uint8]) -> Floats:
     return alignment.refine(image, first, fan)[0][0]
 
 
-@lru_cache(maxsize=1)
-def mean_solid(*, count: int = MEAN_SOLIDS, seed: int = TRAIN_SEED) -> PredictedVolume:
-    """The part of training solids that fill each voxel; above one half it is the best guess that ignores the photo.
-
-    Args:
-        count: solids. seed: their stream.
-    """
-    total = np.zeros(VOLUME_SHAPE, np.float32)
-    for index in range(count):
+def solids_sum(indices: Iterable[int], seed: int = TRAIN_SEED) -> NDArray[np.uint16]:
+    """How many of these rendered solids fill each voxel: (200, 192, 192)."""
+    total = np.zeros(VOLUME_SHAPE, np.uint16)
+    for index in indices:
         total += render_pair(seed, index).volume()
-    return PredictedVolume(total / count)
+    return total
