@@ -211,3 +211,26 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--version"])
     assert stopped.value.code == 0 and capsys.readouterr().out == f"vrn {vrnlib.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a program can answer")
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGHUP"])
+def test_a_batch_systems_stop_cleans_up_as_ctrl_c_does(kind, tmp_path):
+    import signal
+
+    job = f"""
+import sys, time
+from tddfa.console import run_command
+def job():
+    try:
+        print("on", flush=True); time.sleep(60)
+    finally:
+        open({str(tmp_path / "cleaned")!r}, "w").close()
+sys.exit(run_command("vrn", job))
+"""
+    running = subprocess.Popen([sys.executable, "-c", job], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout.readline() == "on\n"
+    running.send_signal(getattr(signal, kind))
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (130, "vrn: stopped.\n")
+    assert (tmp_path / "cleaned").exists()

@@ -1,4 +1,4 @@
-"""Mistakes that leave no trace in a shape: what each network really sees, where looks and light fall, what is averaged.
+"""Mistakes that leave no trace in a shape: what each network really sees, where crops and light fall, what is averaged.
 
 Every test here fails when one line of the code is turned into a mistake that somebody once made. ``mutations.py``
 makes the mistakes one by one and lists the tests that notice.
@@ -90,7 +90,7 @@ def test_a_volume_lies_straight_above_its_picture(mirrored):
     assert torch.allclose(network(picture)[inner], picture[inner], atol=1e-4)
 
 
-# --- looks ------------------------------------------------------------------------------------------------------------
+# --- shifted crops ----------------------------------------------------------------------------------------------------
 
 
 class Remembering(torch.nn.Module):

@@ -16,6 +16,7 @@ COMMANDS = {
     "targets": ("tddfa.targets_command", "photos → volumes that a VRN learns from"),
     "train": ("vrnlib.commands.train", "train a network on rendered faces"),
     "evaluate": ("vrnlib.commands.evaluate", "measure a network, or landmarks"),
+    "app": ("vrnlib.commands.app", "the same on a web page of this machine"),
     "doctor": ("vrnlib.commands.doctor", "say what is installed and which files are there"),
 }
 """The verbs: a module with add_arguments and run, imported only when it is used, and a line of help."""

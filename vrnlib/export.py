@@ -122,7 +122,7 @@ def srgb_to_linear(colors: ArrayLike) -> NDArray[np.float64]:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def _as_trimesh(surface: Surface):
+def _as_trimesh(surface: Surface) -> Any:
     import trimesh
 
     return trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=surface.colors, process=False, validate=False)

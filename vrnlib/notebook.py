@@ -27,7 +27,7 @@ class Picture:
     def __repr__(self) -> str:
         return f"Picture({len(self.data)} bytes, alt={self.alt!r})"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"image/png": self.data, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -207,7 +208,7 @@ def png_bytes(picture: Image) -> bytes:
     return buffer.getvalue()
 
 
-def plot_surface(surface: Surface, *, max_faces: int = 250_000):
+def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
     """An interactive k3d plot of the surface, upright, seen slightly from the side. Show it with `.display()`.
 
     Surfaces with more than `max_faces` faces are simplified, so that the widget stays below 10 MB.

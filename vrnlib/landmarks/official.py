@@ -65,6 +65,17 @@ class FaceAlignmentDetector:
         )
 
 
+def is_at_hand(face_detector: str = "sfd") -> bool:
+    """Whether the package and its weights are here, so that nothing would have to be fetched."""
+    import importlib.util
+
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    files = (FAN_FILE, *FACE_DETECTORS[face_detector])
+    return importlib.util.find_spec("face_alignment") is not None and all((folder / name).is_file() for name in files)
+
+
 @cache
 def load_face_alignment(face_detector: str) -> Any:
     """The package's FaceAlignment, loaded once. Its first compilation takes minutes and is left out."""

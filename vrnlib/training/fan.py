@@ -110,7 +110,7 @@ def landmark_score(network: FAN, batch: list[Tensor]) -> Tensor:
     return landmark_error_percents(network(rgb_input(image)).points, target)
 
 
-def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict[str, Any]) -> Task[FAN]:
+def fan_task(network: FAN, train: Dataset[Any], held_out: Dataset[Any], *, notes: dict[str, Any]) -> Task[FAN]:
     """A FAN with its loss and its score; `LandmarkPairs` to train and to judge it, notes for the weights' header."""
     return Task(
         network=network,
