@@ -226,7 +226,7 @@ class Mixture(Dataset[tuple[Tensor, Tensor]]):
         seed: of the choice.
     """
 
-    def __init__(self, sources: Sequence[Dataset], weights: Sequence[float], *, count: int, seed: int) -> None:
+    def __init__(self, sources: Sequence[Dataset[Any]], weights: Sequence[float], *, count: int, seed: int) -> None:
         self.sources, self.count, self.seed = sources, count, seed
         self.shares = np.asarray(weights, float) / sum(weights)
 
