@@ -18,7 +18,8 @@ help() {
     cat <<'TEXT'
 bash build.sh            set up: create .venv, install the packages, compile the core, test that it runs
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
-bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
+bash build.sh test       lint, run all tests and all lecture notebooks
+                         (PYTEST_ARGS="-k nms" narrows them, VRN_COVERAGE=1 lists the lines that none of them reaches)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
 bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
                          (hours; VRN_SETTINGS="oldest avx2" chooses, VRN_NEWEST=1 adds the newest releases)
@@ -171,14 +172,18 @@ run_pytest() {
     # One thread per process, as the workers share the cores; test-everywhere tries others.
     local threads="${VRN_THREADS:-1}"
     export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
+    export OMP_WAIT_POLICY=passive  # more threads than cores would wait for each other at full speed
     export MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
-    # The last line on the screen is pytest's own summary.
-    "$PY" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
+    local -a run=("$PY")
+    [[ -z "${VRN_COVERAGE:-}" ]] || run=("$PY" -m coverage run)
+    # The last line on the screen is pytest's own summary, unless coverage is asked for.
+    "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
-        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"}
+        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
+    [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }
 
 # What differs from machine to machine is set by hand: the threads, and the instructions that each library uses. Each

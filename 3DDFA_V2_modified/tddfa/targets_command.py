@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .console import run_command
 from .fitters import FitterChoice
-from .images import PhotoError, list_pictures, read_photo
+from .images import PhotoError, list_photos, read_photo
 from .targets import make_targets
 from .workers import add_worker_arguments, check_worker_arguments
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     check_worker_arguments(args)
     if not args.folder.is_dir():
         raise NotADirectoryError(f"Expected a folder of pictures, {args.folder} is none; check the path.")
-    pictures = list_pictures(args.folder)
+    pictures, _ = list_photos(args.folder, recursive=True)
     if not pictures:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     how = "crop" if args.crops else "mat" if args.mat else "photo"

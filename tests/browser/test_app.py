@@ -18,7 +18,7 @@ from skimage.data import astronaut
 pytest.importorskip("gradio", reason="needs the package gradio (extra 'app')")
 gradio_client = pytest.importorskip("gradio_client", reason="needs the package gradio (extra 'app')")
 
-from vrnlib.app import serving  # noqa: E402
+from vrnlib.commands.page import serving  # noqa: E402
 from vrnlib.landmarks.detectors import OpenDetector  # noqa: E402
 from vrnlib.reconstruct import open_networks  # noqa: E402
 

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.port < 65536:
         raise ValueError(f"--port must be between 1 and 65535, got {arguments.port}; name another one.")
     try:
-        from vrnlib.app import serving
+        from vrnlib.commands.page import serving
     except ImportError as error:
         raise ValueError("The app needs the package gradio; type pip install 'vrn-workbook[app]'.") from error
     from vrnlib.landmarks import official

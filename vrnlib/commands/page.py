@@ -20,13 +20,14 @@ import numpy as np
 from tddfa import save_volume
 from tddfa.arrays import Image
 from tddfa.console import sentence
+from tddfa.contract import MIDDLE_SLICE
 from vrnlib.crop import Crop, crop_face
 from vrnlib.export import save_surface
 from vrnlib.images import PhotoError, read_photo
 from vrnlib.landmarks.detectors import Detector
 from vrnlib.reconstruct import Networks, predict_volume
 from vrnlib.show import draw_landmarks
-from vrnlib.surface import MIDDLE_SLICE, color_surface, extract_surface, solid
+from vrnlib.surface import color_surface, extract_surface, solid
 
 MAX_FACES = 10
 """So many faces of a photo are offered, the largest."""
@@ -145,7 +146,7 @@ class App:
                         label="Your photo", sources=["upload", "webcam", "clipboard"], height=320, buttons=[]
                     )
                     # Gradio would decode the picture itself; ours refuses what is no photo, in a sentence.
-                    photo.preprocess = _upload  # type: ignore[method-assign, assignment]
+                    photo.preprocess = _upload
                     example = gradio.Button("Take the example: an astronaut (public domain)")
                     detector = gradio.Radio(
                         choices=list(self.detectors),
