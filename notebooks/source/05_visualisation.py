@@ -253,6 +253,19 @@ assert inside_out < 0 and np.isclose(deep.volume, 2 * surface.volume, rtol=1e-3)
 alt = "The face from the side three times: right, twice as deep, and upside down."
 picture(picture_grid(views, ["right", "z not halved", "y not turned over"], columns=3), alt=alt)
 
+# %% [markdown] question="meshes_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A stranger sends you a .obj of a face. In five to ten sentences: which three properties do you check
+# before you measure anything on it, how, and which mistake does each check find?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point each, up to 3: the sign of the volume (inside out); the extents against each other (depth not halved,
+#   unit); which way y and z point (upside down, mirrored); open edges (no inside, so no volume). The check and the
+#   mistake must both be named.
+# </details>
+
 # %% [markdown]
 # ## Summary
 #
