@@ -22,9 +22,11 @@ from vrnlib.course.assignments import assignment, write_course
 from vrnlib.course.sources import DETAILS, CourseError
 
 pytest.importorskip("nbgrader", reason="needs nbgrader (extra 'course')")
+pytestmark = pytest.mark.slow
 SOURCES = course.source_files()
 SOME = SOURCES if os.environ.get("VRN_COURSE") == "all" else [SOURCES[0], SOURCES[3]]
 EACH = pytest.mark.parametrize("source", SOME, ids=[source.stem for source in SOME])
+STUDENTS = ("right", "half", "empty", "borrowing")
 ANSWER = "An answer of three lines."
 
 
@@ -53,12 +55,12 @@ def borrowed(name: str) -> str:
 
 
 def hand_in(folder: Path, source: Path) -> dict[str, float]:
-    """Four students' submissions, made of the release alone; → what each has earned."""
+    """The students' submissions, made of the release alone; → what each has earned."""
     lecture = course.read_source(source)
     right = {cell.id: cell.source for cell in lecture.cells if cell.metadata.get("nbgrader", {}).get("solution")}
     points = {c.metadata.workbook.check: c.metadata.workbook.points for c in lecture.cells if check_of(c)}
     earned = {}
-    for student in ("right", "half", "empty", "borrowing"):
+    for student in students_of(source):
         notebook = read(folder / "release" / source.stem / f"{source.stem}.ipynb")
         earned[student] = 0.0
         for cell in notebook.cells:
@@ -74,6 +76,11 @@ def hand_in(folder: Path, source: Path) -> dict[str, float]:
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)
     return earned
+
+
+def students_of(source: Path) -> tuple[str, ...]:
+    """All four hand in the first assignment, two the others, as each takes seconds; with VRN_COURSE=all they all do."""
+    return STUDENTS if source == SOURCES[0] or SOME == SOURCES else (STUDENTS[1], STUDENTS[3])
 
 
 def check_of(cell: nbformat.NotebookNode) -> str:
@@ -136,8 +143,9 @@ def test_students_get_the_points_that_they_have_earned(graded, source: Path):
             assert submission.score == pytest.approx(points), student
             assert submission.needs_manual_grade, "the question in words"
             assert submission.max_score == sum_of_points(source)
-    assert 0 == earned[source.stem]["empty"] == earned[source.stem]["borrowing"]
-    assert 0 < earned[source.stem]["half"] < earned[source.stem]["right"]
+    for student in set(STUDENTS) & set(earned[source.stem]):
+        share = earned[source.stem][student] / sum_of_points(source)
+        assert {"right": share > 0.3, "half": 0 < share < 0.6, "empty": share == 0, "borrowing": share == 0}[student]
 
 
 def sum_of_points(source: Path) -> float:
@@ -147,15 +155,13 @@ def sum_of_points(source: Path) -> float:
 
 @EACH
 def test_feedback_says_why(graded, source: Path):
-    folder, _ = graded
-    pages = {
-        student: (folder / "feedback" / student / source.stem / f"{source.stem}.html").read_text(encoding="utf-8")
-        for student in ("right", "half", "empty", "borrowing")
-    }
-    assert "still the stub" in pages["empty"] and "still the stub" in pages["half"]
-    assert "which is ours" in pages["borrowing"] and "which is ours" not in pages["half"]
-    assert "still the stub" not in pages["right"] and ANSWER in pages["right"]
-    assert "1 point" in pages["right"], "the rubric comes back"
+    folder, earned = graded
+    for student in earned[source.stem]:
+        page = (folder / "feedback" / student / source.stem / f"{source.stem}.html").read_text(encoding="utf-8")
+        assert ("still the stub" in page) == (student in ("half", "empty"))
+        assert ("which is ours" in page) == (student == "borrowing")
+        assert (ANSWER in page) == (student == "right")
+        assert "1 point" in page, "the rubric comes back"
 
 
 def test_the_course_is_written_into_a_new_folder_only(tmp_path: Path):
