@@ -207,39 +207,91 @@ picture(picture_grid(slices, [f"slice {k}" for k in (40, 80, 120, 160)]), alt=al
 #
 # ●●○ 10 min. Each pixel looks along one column of voxels. Two depth maps say where the solid begins and ends there.
 # Fill from `back` to `front`. Pixels without surface hold NaN: comparisons with NaN are false, which is just right.
-# %% [markdown] help="fill_columns" <details><summary>Hint</summary>  `np.arange(depth)[:, None, None]` has shape
-# (depth, 1, 1) and broadcasts against (H, W). </details> <details><summary>Typical error</summary>  Setting only the
-# two slices at front and back. That is a shell, the mistake of the original targets (below). </details>
-# <details><summary>Solution</summary>  The cell below is `vrnlib.checks.targets.fill_columns`. It is exact where each
-# column enters the solid once; `tddfa.voxelize` is another, because it counts all crossings. </details>  %%
-# exercise="fill_columns" f fill_columns(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
-# """Depth maps (H, W) in pixels → (depth, H, W) bool, solid where back ≤ z ≤ front, slice k = 2 z + offset."""   ###
-# BEGIN SOLUTION   slices = np.arange(depth)[:, None, None]   return (slices >= 2 * back + offset) & (slices <= 2 *
-# front + offset)   ### END SOLUTION  %% check="fill_columns" points=2 eck_fill_columns(fill_columns)  %% ont =
-# rasterize(closed, triangles, 192, 192).depth rrored = np.ascontiguousarray(closed * np.float32([1, 1, -1])) ck =
-# -rasterize(mirrored, np.ascontiguousarray(triangles[:, ::-1]), 192, 192).depth ont, back =
-# (np.where(np.isfinite(depth_map), depth_map, np.nan) for depth_map in (front, back)) ll_columns =
-# yours_or_ours("fill_columns", globals()) urs = fill_columns(back, front, offset, 200) int(f"IoU of your solid and the
-# library's: {iou(yours, volume):.2f}") sert iou(yours, volume) > 0.95  %% [markdown] ## 6 · Look at it  Marching
-# cubes, the subject of notebook 5, turns the volume of a rendered face back into a surface. Its colours come from the
-# picture in front of it.  %% tags=["measured"] mple = frontal_sample(7) rface =
-# color_surface(extract_surface(sample.volume().astype(np.float32)), sample.image) int(f"{len(surface.vertices):,}
-# vertices") sert 40_000 < len(surface.vertices) < 65_000  %% tags=["view-3d"] ew(surface, alt="The solid of a rendered
-# face with the picture's colours, from the front and from two sides.")  %% [markdown] ## What goes wrong  The first
-# negative control is the *shell*: set the voxel under each vertex, and nothing else. It looks fine from afar, but it
-# holds no inside, and it has holes between the vertices.  %% tags=["measured"] lls = np.column_stack([2 * face[:, 2] +
-# offset, face[:, 1], face[:, 0]]).round().astype(int) ell = np.zeros((200, 192, 192), bool) ell[tuple(cells.T)] = True
-# int(f"filled: solid {volume.mean():.1%}, splatted vertices {shell.mean():.1%}") int(f"IoU of shell and solid:
-# {iou(shell, volume):.2f}") sert shell.mean() < 0.005 and iou(shell, volume) < 0.05  %% [markdown] The second one is
-# an axis mix-up: the file held `[x, y, z]`, the network answered `[z, y, x]`, and a reshape made the numbers fit. No
-# error, no warning, and a target that is noise.  %% tags=["measured"] ored = volume.transpose(2, 1, 0)  # 192 × 192 ×
-# 200, read [x, y, z] ong = stored.reshape(200, 192, 192) ght = stored.transpose(2, 1, 0) int(f"IoU with the truth:
-# reshaped {iou(wrong, volume):.2f}, transposed {iou(right, volume):.2f}") sert iou(wrong, volume) < 0.4 and iou(right,
-# volume) == 1 ddles = [np.repeat(v[120][..., None] * np.uint8(255), 3, axis=2) for v in (volume, wrong)] t = "Slice
-# 120 of the right volume is a face's outline; of the reshaped one it is stripes." cture(picture_grid(middles,
-# ["transposed", "reshaped"]), alt=alt)  %% [markdown] question="targets_in_words" points=3 ### In your own words
-# target in words  ●●○ 10 min. The original targets were splatted vertices: 0.3 % of the voxels, where a solid has 9 to
-# 15 %. In five to ten sentences: what would a network learn from them, and why does no loss curve tell?
+
+# %% [markdown] help="fill_columns"
+# <details><summary>Hint</summary>
+#
+# `np.arange(depth)[:, None, None]` has shape (depth, 1, 1) and broadcasts against (H, W).
+# </details>
+# <details><summary>Typical error</summary>
+#
+# Setting only the two slices at front and back. That is a shell, the mistake of the original targets (below).
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.targets.fill_columns`. It is exact where each column enters the solid once;
+# `tddfa.voxelize` is another, because it counts all crossings.
+# </details>
+
+# %% exercise="fill_columns"
+def fill_columns(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
+    """Depth maps (H, W) in pixels → (depth, H, W) bool, solid where back ≤ z ≤ front, slice k = 2 z + offset."""
+    ### BEGIN SOLUTION
+    slices = np.arange(depth)[:, None, None]
+    return (slices >= 2 * back + offset) & (slices <= 2 * front + offset)
+    ### END SOLUTION
+
+# %% check="fill_columns" points=2
+check_fill_columns(fill_columns)
+
+# %%
+front = rasterize(closed, triangles, 192, 192).depth
+mirrored = np.ascontiguousarray(closed * np.float32([1, 1, -1]))
+back = -rasterize(mirrored, np.ascontiguousarray(triangles[:, ::-1]), 192, 192).depth
+front, back = (np.where(np.isfinite(depth_map), depth_map, np.nan) for depth_map in (front, back))
+fill_columns = yours_or_ours("fill_columns", globals())
+yours = fill_columns(back, front, offset, 200)
+print(f"IoU of your solid and the library's: {iou(yours, volume):.2f}")
+assert iou(yours, volume) > 0.95
+
+# %% [markdown]
+# ## 6 · Look at it
+#
+# Marching cubes, the subject of notebook 5, turns the volume of a rendered face back into a surface. Its colours come
+# from the picture in front of it.
+
+# %% tags=["measured"]
+sample = frontal_sample(7)
+surface = color_surface(extract_surface(sample.volume().astype(np.float32)), sample.image)
+print(f"{len(surface.vertices):,} vertices")
+assert 40_000 < len(surface.vertices) < 65_000
+
+# %% tags=["view-3d"]
+view(surface, alt="The solid of a rendered face with the picture's colours, from the front and from two sides.")
+
+# %% [markdown]
+# ## What goes wrong
+#
+# The first negative control is the *shell*: set the voxel under each vertex, and nothing else. It looks fine from
+# afar, but it holds no inside, and it has holes between the vertices.
+
+# %% tags=["measured"]
+cells = np.column_stack([2 * face[:, 2] + offset, face[:, 1], face[:, 0]]).round().astype(int)
+shell = np.zeros((200, 192, 192), bool)
+shell[tuple(cells.T)] = True
+print(f"filled: solid {volume.mean():.1%}, splatted vertices {shell.mean():.1%}")
+print(f"IoU of shell and solid: {iou(shell, volume):.2f}")
+assert shell.mean() < 0.005 and iou(shell, volume) < 0.05
+
+# %% [markdown]
+# The second one is an axis mix-up: the file held `[x, y, z]`, the network answered `[z, y, x]`, and a reshape made
+# the numbers fit. No error, no warning, and a target that is noise.
+
+# %% tags=["measured"]
+stored = volume.transpose(2, 1, 0)  # 192 × 192 × 200, read [x, y, z]
+wrong = stored.reshape(200, 192, 192)
+right = stored.transpose(2, 1, 0)
+print(f"IoU with the truth: reshaped {iou(wrong, volume):.2f}, transposed {iou(right, volume):.2f}")
+assert iou(wrong, volume) < 0.4 and iou(right, volume) == 1
+middles = [np.repeat(v[120][..., None] * np.uint8(255), 3, axis=2) for v in (volume, wrong)]
+alt = "Slice 120 of the right volume is a face's outline; of the reshaped one it is stripes."
+picture(picture_grid(middles, ["transposed", "reshaped"]), alt=alt)
+
+# %% [markdown] question="targets_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. The original targets were splatted vertices: 0.3 % of the voxels, where a solid has 9 to 15 %. In five to
+# ten sentences: what would a network learn from them, and why does no loss curve tell?
 #
 # <details><summary>What a good answer says</summary>
 #
