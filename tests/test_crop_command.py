@@ -12,7 +12,7 @@ from tddfa.files import write_bytes
 from vrnlib import cli
 from vrnlib.commands import crop as crop_command
 from vrnlib.crop import crop_face
-from vrnlib.reconstruct import SaveError, _refuse_foreign
+from vrnlib.export import SaveError, _refuse_foreign
 
 GRID = [(i, j) for i in range(8) for j in range(8)]
 

@@ -1,4 +1,4 @@
-"""Mistakes that leave no trace in a shape: what each network really sees, where looks and light fall, what is averaged.
+"""Mistakes that leave no trace in a shape: what each network really sees, where crops and light fall, what is averaged.
 
 Every test here fails when one line of the code is turned into a mistake that somebody once made. ``mutations.py``
 makes the mistakes one by one and lists the tests that notice.
@@ -90,7 +90,7 @@ def test_a_volume_lies_straight_above_its_picture(mirrored):
     assert torch.allclose(network(picture)[inner], picture[inner], atol=1e-4)
 
 
-# --- looks ------------------------------------------------------------------------------------------------------------
+# --- shifted crops ----------------------------------------------------------------------------------------------------
 
 
 class Remembering(torch.nn.Module):
@@ -108,7 +108,7 @@ class Remembering(torch.nn.Module):
         return image[:, :1].clone()
 
 
-def test_looks_go_to_either_side_by_half_a_column_in_all():
+def test_crops_are_shifted_to_either_side_by_half_a_column_in_all():
     picture, network = torch.zeros(1, 3, 192, 192), Remembering()
     picture[..., 100, 60] = 1
     answer = FlipShiftEnsemble(network)(picture)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import CROP_SIZE, transform_points
-from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
 from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
 from vrnlib.training.data import CANVAS, RenderedFaces

@@ -17,7 +17,7 @@ __all__ = ["MAX_PIXELS", "MIN_SIDE", "PHOTO_SUFFIXES", "PhotoError", "as_photo",
 def list_photos(folder: str | PathLike[str]) -> list[Path]:
     """The photos of a folder (not of its subfolders) in alphabetical order, known by their file endings.
 
-    Pictures that `vrnlib.reconstruct.save` put there (a .npz and a .json lie beside them) are left out.
+    Pictures that `vrnlib.export.save` put there (a .npz and a .json lie beside them) are left out.
     """
     found = []
     for path in sorted(Path(folder).iterdir()):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-OUTER_EYE_CORNERS = (36, 45)
-"""iBUG numbers (from 0) of the outer corners of the eyes."""
+from tddfa.ibug import OUTER_EYE_CORNERS
 
 
 def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> float:
@@ -121,12 +122,12 @@ def surface_distance(
     return best
 
 
-def _inside(volume: ArrayLike, level: float) -> NDArray:
+def _inside(volume: ArrayLike, level: float) -> NDArray[Any]:
     volume = np.asarray(volume)
     return volume if volume.dtype == bool else volume > level
 
 
-def _triangle_distance(points: NDArray, corners: NDArray) -> NDArray:
+def _triangle_distance(points: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
     """Distance of point i to triangle i. Inside the triangle's prism: to its plane; else to the nearest edge."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a
@@ -143,7 +144,7 @@ def _triangle_distance(points: NDArray, corners: NDArray) -> NDArray:
     return np.minimum(plane, edges)
 
 
-def _segment_distance(points: NDArray, start: NDArray, end: NDArray) -> NDArray:
+def _segment_distance(points: NDArray[Any], start: NDArray[Any], end: NDArray[Any]) -> NDArray[Any]:
     """Distance of point i to segment i."""
     along = end - start
     length = np.maximum(_dot(along, along), 1e-30)
@@ -151,6 +152,6 @@ def _segment_distance(points: NDArray, start: NDArray, end: NDArray) -> NDArray:
     return np.linalg.norm(points - start - t[:, None] * along, axis=1)
 
 
-def _dot(a: NDArray, b: NDArray) -> NDArray:
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Product of row i with row i."""
     return np.einsum("ij,ij->i", a, b)

@@ -12,6 +12,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -222,7 +223,7 @@ def png_bytes(picture: Image) -> bytes:
     return buffer.getvalue()
 
 
-def plot_surface(surface: Surface, *, max_faces: int = 250_000):
+def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
     """An interactive k3d plot of the surface, upright, as the view "start" shows it. Show it with `.display()`.
 
     Surfaces with more than `max_faces` faces are simplified, so that the widget stays below 10 MB.

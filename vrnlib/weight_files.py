@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -20,6 +20,13 @@ Network = TypeVar("Network", bound="VRN | FAN")
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of this package's own weights."""
+
+LARGEST = {"hourglasses": 8, "depth": 6, "residuals": 8}
+LARGEST_OF_OTHERS = 1024
+"""What a file may ask for in its configuration. The released VRN has 2, 4 and 3, and 256 features."""
+
+CONFIGS: dict[str, type[VRNConfig] | type[FANConfig]] = {"VRN": VRNConfig, "FAN": FANConfig}
+"""The networks that a file may hold."""
 
 
 def half_tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -97,9 +104,13 @@ def read_header(name: str | Path) -> dict[str, Any]:
             header = (file.metadata() or {}).get("vrn")
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no whole safetensors file ({error}); fetch or train it again") from error
-    if header is None:
+    try:
+        content = json.loads(header or "")
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not {"class", "config"} <= content.keys():
         raise ValueError(f"{path} has no VRN header; it was not written by vrnlib.weight_files.save_network")
-    return json.loads(header)
+    return content
 
 
 @overload
@@ -123,12 +134,26 @@ def load_network(name: str | Path, kind: type[nn.Module] | None = None) -> nn.Mo
     header, path = read_header(name), weights_path(name)
     if kind is not None and header["class"] != kind.__name__:
         raise ValueError(f"Expected the weights of a {kind.__name__}, {path} holds a {header['class']}; name another.")
-    network: VRN | FAN
-    if header["class"] == "VRN":
-        network = VRN(VRNConfig(**header["config"]))
-    elif header["class"] == "FAN":
-        network = FAN(FANConfig(**header["config"]))
-    else:
-        raise ValueError(f"{path} holds a {header['class']!r}; this version knows VRN and FAN")
-    fill(network, read_checkpoint(path), path.name)
-    return network
+    config = _config(header, path)
+    with torch.device("meta"):  # no memory until `fill` has compared all sizes with the tensors of the file
+        network = VRN(config) if isinstance(config, VRNConfig) else FAN(config)
+    return fill(network, read_checkpoint(path), path.name)
+
+
+def _config(header: dict[str, Any], path: Path) -> VRNConfig | FANConfig:
+    """The configuration of a header. Raises ValueError for unknown names and for numbers that nobody needs."""
+    kind, said = header["class"], header["config"]
+    if kind not in CONFIGS:
+        raise ValueError(f"{path} holds a {kind!r}; this version knows {' and '.join(CONFIGS)}")
+    known = {one.name for one in fields(CONFIGS[kind])}
+    for name, value in said.items() if isinstance(said, dict) else [("config", said)]:
+        if name == "nesting":
+            right = value in ("pooled", "skip")
+        else:
+            whole = type(value) is int and 1 <= value <= LARGEST.get(name, LARGEST_OF_OTHERS)
+            right = name in known and (whole or (name == "resize" and value is None))
+        if not right:
+            raise ValueError(
+                f"Expected a network of sensible size, {path} asks for {name} = {str(value)[:40]}; get the file again."
+            )
+    return CONFIGS[kind](**said)

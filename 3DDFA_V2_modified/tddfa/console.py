@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["FAILED", "INTERRUPTED", "run_command", "sentence"]
 
@@ -26,13 +29,36 @@ def run_command(program: str, job: Callable[[], int]) -> int:
         The job's exit code, ``FAILED`` or ``INTERRUPTED``.
     """
     try:
-        return job()
+        with _stopped_as_by_hand():
+            return job()
     except (ValueError, OSError) as error:
         print(f"{program}: {sentence(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print(f"{program}: stopped.", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextmanager
+def _stopped_as_by_hand() -> Iterator[None]:
+    """SIGTERM and SIGHUP (a batch system's stop, a closed terminal) clean up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    before = {name: handler for name, handler in before.items() if handler is signal.SIG_DFL}  # nohup's stays
+    for name in before:
+        signal.signal(getattr(signal, name), stop)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 def sentence(error: BaseException) -> str:

@@ -6,7 +6,6 @@ The work is done in ``tddfa.targets``; here are the arguments and what is printe
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +69,6 @@ def run(args: argparse.Namespace) -> int:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     how = "crop" if args.crops else "mat" if args.mat else "photo"
     choice = FitterChoice(how=how, weights=args.checkpoint, model=args.bfm)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop ends as tidily as Ctrl-C
     summary = make_targets(
         pictures,
         args.out,

@@ -44,6 +44,7 @@ view(face.surface, alt="The 3D face of the astronaut Eileen Collins, made from o
 
 # %%
 import numpy as np
+from tddfa.ibug import BRIDGE, CHIN, NOSE_TIP
 
 from vrnlib.checks import yours_or_ours
 from vrnlib.checks.start import check_nose_tip, check_slice_of_depth, check_volume_from_paper_order
@@ -66,7 +67,7 @@ picture(picture_grid(panels, ["photo (part)", "crop", "landmarks", "cut through 
 # %%
 assert face.crop.image.shape == (192, 192, 3) and face.crop.image.dtype == np.uint8  # rows, columns, RGB
 points = face.crop.landmarks
-chin, nose_bridge = points[8], points[27]
+chin, nose_bridge = points[CHIN], points[BRIDGE]
 assert chin[1] > nose_bridge[1]  # y runs down: the chin has the larger y
 width, height = np.ptp(points[:, :2], axis=0)
 print(f"√(width · height) of the landmarks' box: {np.sqrt(width * height):.1f} pixels")
@@ -141,7 +142,7 @@ assert abs((slices[0] + slices[-1]) / 2 - 99.5) <= 1 and 0.05 < volume.mean() < 
 front = 199 - volume[::-1].argmax(axis=0)  # the first solid slice from the front, for each pixel
 front = np.where(volume.any(axis=0), front, 0)
 nose = np.unravel_index(front.argmax(), front.shape)
-apart = np.abs(np.array(nose[::-1]) - sample.landmarks[30, :2]).max()
+apart = np.abs(np.array(nose[::-1]) - sample.landmarks[NOSE_TIP, :2]).max()
 print(f"the nearest voxel lies {apart:.0f} pixels from the tip of the nose")
 assert apart < 15
 

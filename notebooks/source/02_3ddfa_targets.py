@@ -31,6 +31,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tddfa import MorphableModel, rasterize, voxelize
 from tddfa.geometry import rotation_matrix
+from tddfa.ibug import JAW, NOSE_TIP
 from tddfa.voxelizer import open_edges
 
 from vrnlib.checks import yours_or_ours
@@ -169,7 +170,7 @@ figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
 axis.scatter(*face[order, :2].T, c=face[order, 2], s=2, cmap="viridis")
 axis.plot(points[:, 0], points[:, 1], ".", color="tab:orange", ms=4)
 axis.set(xlim=(0, 191), ylim=(191, 0), aspect="equal", title="x right, y down; bright = near")
-assert points[30, 2] > points[[0, 16], 2].max()  # the nose is nearer than both ends of the jaw
+assert points[NOSE_TIP, 2] > points[JAW, 2].max()  # the nose is nearer than any point of the jaw
 picture(figure, alt="The mean face as coloured dots, turned by 30 degrees, with its 68 landmarks in orange.")
 
 # %% [markdown]

@@ -15,25 +15,34 @@ import csv
 import io
 import json
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tddfa.files import write_bytes
-from vrnlib.commands.photos import add_photo_arguments, check_photo_arguments, each_photo, no_face, no_photos
+from vrnlib.commands.photos import (
+    add_photo_arguments,
+    check_photo_arguments,
+    each_photo,
+    no_face,
+    no_photos,
+    photo_detector,
+)
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop
 from vrnlib.images import list_photos, read_photo
-from vrnlib.landmarks.detectors import detect, prepare
-from vrnlib.landmarks.files import find_points
+from vrnlib.landmarks.detectors import Detector
 
 MARK = "vrn crop"
 """What a crop's text chunk "Software" and a .json's "software" say."""
 
 SKIPPED, SKIPPED_HEADER = "skipped.csv", ("photo", "reason")
+"""The list of photos without a crop: its name and its first row."""
+
 SIZES = range(16, 4097)
+"""Sides of crops, in pixels."""
 
 
 class CropError(ValueError):
@@ -41,6 +50,7 @@ class CropError(ValueError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to a parser."""
     add_photo_arguments(parser)
     parser.add_argument(
         "--size",
@@ -52,13 +62,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Crop the faces of a photo, or of the photos of a folder.
+
+    Returns:
+        The exit code 0.
+
+    Raises:
+        ValueError: a photo, argument or file of weights that is of no use, or no crop at all; one sentence.
+        OSError: something cannot be read or written; one sentence.
+    """
     check_photo_arguments(arguments)
     if arguments.size not in SIZES:
         raise CropError(f"Expected a --size of {SIZES[0]} to {SIZES[-1]} pixels, got {arguments.size}.")
     if not arguments.photo.is_dir():
-        photo = read_photo(arguments.photo)  # before the models: a bad photo should be told at once
-        for path in crop_photo(photo, arguments.photo, arguments.photo.stem, arguments):
-            print(path)
+        path, size = arguments.photo, arguments.size
+        image = read_photo(path)  # before the models: a bad photo should be told at once
+        detector = photo_detector(arguments)(path)
+        for crop in crop_photo(image, path, path.stem, detector=detector, out=arguments.out, size=size):
+            print(crop)
         return 0
 
     photos = [path for path in list_photos(arguments.photo) if not is_ours(path)]
@@ -66,8 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise no_photos(arguments.photo)
     listing = arguments.out / SKIPPED
     _check_listing(listing)
-    prepare(arguments.detector, fan=arguments.fan, face_detector=arguments.face_detector)
-    skipped = each_photo(photos, partial(crop_photo, arguments=arguments), title="crop")
+    detector_of = photo_detector(arguments)
+
+    def job(image: NDArray[np.uint8], path: Path, name: str) -> None:
+        crop_photo(image, path, name, detector=detector_of(path), out=arguments.out, size=arguments.size)
+
+    skipped = each_photo(photos, job, title="crop")
     if skipped or listing.exists():
         write_listing(listing, skipped)
     if len(skipped) == len(photos):
@@ -78,33 +103,42 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def crop_photo(photo: np.ndarray, path: Path, name: str, arguments: argparse.Namespace) -> list[Path]:
-    """Write NAME_0.png, NAME_0.json, NAME_1.png, … for the faces of a photo (H, W, 3) uint8 RGB, the largest first.
+def crop_photo(
+    photo: NDArray[np.uint8], path: Path, name: str, *, detector: Detector, out: Path, size: int = CROP_SIZE
+) -> list[Path]:
+    """Write NAME_0.png, NAME_0.json, NAME_1.png, … for the faces of a photo, the largest first.
 
-    path: where the photo comes from. Gives the paths of the crops. Raises CropError or another ValueError when there
-    is no face or a file of somebody else's is in the way, and OSError when something cannot be written.
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        path: where the photo comes from.
+        name: what the results are called.
+        detector: finds the faces.
+        out: the folder for the results.
+        size: side of the crops, pixels.
+
+    Returns:
+        The paths of the crops.
+
+    Raises:
+        PhotoError: there is no face.
+        CropError: a file of somebody else's is in the way.
+        ValueError: landmarks that cannot be cropped.
+        OSError: something cannot be written.
     """
-    points = None if arguments.points is None else find_points(arguments.points, path)
-    faces = detect(
-        photo,
-        detector=arguments.detector,
-        points=points,
-        face_detector=arguments.face_detector,
-        fan=arguments.fan if arguments.detector == "open" else None,
-    )
+    faces = detector(photo)
     if not faces:
         raise no_face(path)
-    stems = [arguments.out / f"{name}_{number}" for number in range(len(faces))]
+    stems = [out / f"{name}_{number}" for number in range(len(faces))]
     for file in (stem.with_name(stem.name + ending) for stem in stems for ending in (".png", ".json")):
         if file.exists() and not is_ours(file):
             raise CropError(f"{file} exists and is no result of vrn crop; choose another --out folder.")
-    crops = [crop_face(photo, face, arguments.size) for face in faces]
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    crops = [crop_face(photo, face, size) for face in faces]
+    out.mkdir(parents=True, exist_ok=True)
     written = []
     for number, (face, crop, stem) in enumerate(zip(faces, crops, stems, strict=True)):
         image = stem.with_name(f"{stem.name}.png")
         about = {"software": MARK, "crop": image.name} | describe_crop(
-            crop, face, photo_name=path.name, photo_size=photo.shape[1::-1], number=number
+            crop, face, photo_name=path.name, photo_size=(photo.shape[1], photo.shape[0]), number=number
         )
         write_bytes(image, marked_png(crop.image))
         write_bytes(stem.with_name(f"{stem.name}.json"), (json.dumps(about, indent=1) + "\n").encode("utf-8"))
@@ -112,7 +146,7 @@ def crop_photo(photo: np.ndarray, path: Path, name: str, arguments: argparse.Nam
     return written
 
 
-def marked_png(image: np.ndarray) -> bytes:
+def marked_png(image: NDArray[np.uint8]) -> bytes:
     """A PNG file of an (H, W, 3) uint8 RGB image, with this command's mark."""
     mark, file = PngInfo(), io.BytesIO()
     mark.add_text("Software", MARK)
@@ -129,8 +163,8 @@ def is_ours(path: Path) -> bool:
             return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures
-            with Image.open(path) as picture:
-                return picture.format == "PNG" and picture.info.get("Software") == MARK
+            with Image.open(path, formats=["PNG"]) as picture:  # whatever else it is, no other reader is started
+                return picture.info.get("Software") == MARK
     except Exception:  # no picture, no JSON, other JSON, not readable, …: in any case not ours
         return False
 

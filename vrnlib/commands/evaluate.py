@@ -75,19 +75,18 @@ def evaluate_landmarks(args: argparse.Namespace) -> dict[str, Any]:
 
 def evaluate_crops(args: argparse.Namespace) -> dict[str, Any]:
     """The report of ``vrn evaluate crops``."""
-    from vrnlib.landmarks.detectors import detect, prepare
+    from vrnlib.landmarks.detectors import make_detector
 
     if (args.dataset in pictures.DATA_SETS) != (args.root is not None):
         names = " or ".join(pictures.DATA_SETS)
         raise ValueError(f"Expected --root with --dataset {names}, and only there; give or leave it out.")
     root, count = args.root and _folder(args.root), _at_least_one(args.count)
-    fan = {"fan": args.fan} if args.detector == "open" else {}
-    prepare(args.detector, **fan)
+    detector = make_detector(args.detector, fan=args.fan)
     if root is not None:
         labelled, expected = pictures.labelled_pictures(args.dataset, root), None
     else:
         labelled, expected = pictures.RENDERED[args.dataset](count), count
-    report = crops.evaluate_crops(labelled, lambda image: detect(image, detector=args.detector, **fan), count=expected)
+    report = crops.evaluate_crops(labelled, detector, count=expected)
     return {"dataset": args.dataset, "detector": args.detector, "fan": args.fan} | report
 
 

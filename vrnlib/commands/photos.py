@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tddfa.console import sentence
+from tddfa.files import result_names
 
-#: As in `vrnlib.landmarks` and `vrnlib.landmarks.official`; written out, so that --help need not import them.
+if TYPE_CHECKING:
+    from vrnlib.landmarks.detectors import Detector
+
 DETECTORS = ("open", "fan", "tddfa", "points")
+"""As in `vrnlib.landmarks.detectors`; written out, so that --help need not import it."""
 
 FACE_DETECTORS = ("sfd", "blazeface", "yunet", "retinaface", "scrfd")
+"""As in `vrnlib.landmarks.official`."""
 
 
 def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +45,12 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_photo_arguments(arguments: argparse.Namespace) -> None:
-    """Raises ValueError or OSError (sentences) for arguments that do not fit together."""
+    """Refuse arguments that do not fit together.
+
+    Raises:
+        LandmarkError: points without --detector points, or the other way round.
+        NotADirectoryError: the folder for the results is a file.
+    """
     from vrnlib.landmarks import LandmarkError
 
     if arguments.points is not None and arguments.detector != "points":
@@ -49,34 +61,52 @@ def check_photo_arguments(arguments: argparse.Namespace) -> None:
         raise NotADirectoryError(f"{arguments.out} is a file where a folder was expected; name another one for --out.")
 
 
-def result_names(photos: Sequence[Path]) -> list[str]:
-    """A name for each photo's results: without its ending, unless two photos differ only by that (or by case)."""
-    stems = Counter(path.stem.casefold() for path in photos)
-    names: list[str] = []
-    taken: set[str] = set()
-    for path in photos:
-        ending = f"_{path.suffix[1:].lower()}"
-        name = path.stem + ending * (stems[path.stem.casefold()] > 1)
-        while name.casefold() in taken:
-            name += ending
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+def photo_detector(arguments: argparse.Namespace, *, fan: Any = None) -> Callable[[Path], Detector]:
+    """The detector that the arguments name, with its models loaded, for each photo by its path.
+
+    It is the same for all photos, unless their points are given.
+
+    Args:
+        arguments: see `add_photo_arguments`.
+        fan: a loaded FAN for the detector "open"; default the weights that the arguments name.
+
+    Raises:
+        LandmarkError: a missing package or download; for a photo, its points are missing or wrong.
+        OSError: weights that are missing.
+        ValueError: weights that are damaged or another network's.
+    """
+    from vrnlib.landmarks.detectors import make_detector
+    from vrnlib.landmarks.files import find_points
+
+    name = arguments.detector
+    if name == "points":
+        return lambda photo: make_detector(name, points=find_points(arguments.points, photo))
+    fan = arguments.fan if fan is None else fan
+    detector = make_detector(name, fan=fan, face_detector=arguments.face_detector)
+    return lambda photo: detector
 
 
 def each_photo(
-    photos: Sequence[Path], job: Callable[[Any, Path, str], object], *, title: str
+    photos: Sequence[Path], job: Callable[[NDArray[np.uint8], Path, str], object], *, title: str
 ) -> list[tuple[Path, str]]:
-    """Do a job for each photo of a folder, with a progress bar: job(image, path, name of the results).
+    """Do a job for each photo of a folder, with a progress bar.
 
-    Gives the photos that were skipped with the reason, a ValueError's sentence. An OSError, such as a full disk, ends
-    it all.
+    Args:
+        photos: their paths.
+        job: is called with the image (H, W, 3) uint8 RGB, its path, and the name of its results.
+        title: stands before the bar.
+
+    Returns:
+        The photos that were skipped, each with the reason, a ValueError's sentence.
+
+    Raises:
+        OSError: such as a full disk; it ends it all.
     """
     from tqdm import tqdm
 
     from vrnlib.images import read_photo
 
-    skipped = []
+    skipped: list[tuple[Path, str]] = []
     with tqdm(photos, unit="photo", desc=title) as bar:
         for path, name in zip(bar, result_names(photos), strict=True):
             try:

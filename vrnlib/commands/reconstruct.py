@@ -3,57 +3,98 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vrnlib.commands.photos import add_photo_arguments, check_photo_arguments, each_photo, no_face, no_photos
+import numpy as np
+from numpy.typing import NDArray
+
+from vrnlib.commands.photos import (
+    add_photo_arguments,
+    check_photo_arguments,
+    each_photo,
+    no_face,
+    no_photos,
+    photo_detector,
+)
+
+if TYPE_CHECKING:
+    from vrnlib.landmarks.detectors import Detector
+    from vrnlib.reconstruct import Networks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to a parser."""
     add_photo_arguments(parser)
     parser.add_argument("--vrn", default="vrn_open", metavar="WEIGHTS", help="name or path of the VRN's weights")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Reconstruct a photo, or the photos of a folder.
+
+    Returns:
+        The exit code: 0, or 1 when no photo of a folder could be reconstructed.
+
+    Raises:
+        ValueError: a photo, argument or file of weights that is of no use; one sentence.
+        OSError: something cannot be read or written; one sentence.
+    """
     from vrnlib.images import list_photos, read_photo
 
     check_photo_arguments(arguments)
     if not arguments.photo.is_dir():
-        photo = read_photo(arguments.photo)  # before the networks: a bad photo should be told at once
-        for path in reconstruct_photo(
-            photo, arguments.photo, arguments.photo.stem, load_networks(arguments), arguments
-        ):
-            print(path)
+        path = arguments.photo
+        image = read_photo(path)  # before the networks: a bad photo should be told at once
+        networks, detector_of = load_models(arguments)
+        for file in write_faces(image, path, path.stem, networks, detector_of(path), arguments.out):
+            print(file)
         return 0
 
     photos = list_photos(arguments.photo)
     if not photos:
         raise no_photos(arguments.photo)
-    networks = load_networks(arguments)
-    job = partial(reconstruct_photo, networks=networks, arguments=arguments)
+    networks, detector_of = load_models(arguments)
+
+    def job(image: NDArray[np.uint8], path: Path, name: str) -> None:
+        write_faces(image, path, name, networks, detector_of(path), arguments.out)
+
     skipped = each_photo(photos, job, title="reconstruct")
     print(f"{len(photos) - len(skipped)} of {len(photos)} photos reconstructed into {arguments.out}.")
     return 1 if len(skipped) == len(photos) else 0
 
 
-def load_networks(arguments: argparse.Namespace) -> Any:
-    from vrnlib.landmarks.detectors import prepare
+def load_models(arguments: argparse.Namespace) -> tuple[Networks, Callable[[Path], Detector]]:
+    """The networks and the detector that the arguments name."""
     from vrnlib.reconstruct import open_networks
 
     networks = open_networks(vrn=arguments.vrn, fan=arguments.fan if arguments.detector == "open" else None)
-    prepare(arguments.detector, fan=networks.fan, face_detector=arguments.face_detector)
-    return networks
+    return networks, photo_detector(arguments, fan=networks.fan)
 
 
-def reconstruct_photo(photo: Any, path: Path, name: str, networks: Any, arguments: argparse.Namespace) -> list[Path]:
-    from vrnlib.landmarks.files import find_points
-    from vrnlib.reconstruct import reconstruct, save
+def write_faces(
+    image: NDArray[np.uint8], path: Path, name: str, networks: Networks, detector: Detector, out: Path
+) -> list[Path]:
+    """Write the results NAME_0.…, NAME_1.… of a photo's faces into a folder.
 
-    points = None if arguments.points is None else find_points(arguments.points, path)
-    found = reconstruct(
-        photo, networks=networks, detector=arguments.detector, points=points, face_detector=arguments.face_detector
-    )
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        path: where the photo comes from.
+        name: what the results are called.
+        networks, detector: see `load_models`.
+        out: the folder.
+
+    Returns:
+        The paths of the results.
+
+    Raises:
+        PhotoError: there is no face in it.
+        SaveError: the results cannot be written.
+    """
+    from vrnlib.export import save
+    from vrnlib.reconstruct import reconstruct
+
+    found = reconstruct(image, networks=networks, detector=detector)
     if not found:
         raise no_face(path)
-    return save(found, arguments.out, name, photo_name=path.name)
+    return save(found, out, name, photo_name=path.name)

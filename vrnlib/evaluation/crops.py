@@ -91,7 +91,7 @@ def evaluate_crops(
     good = (np.abs(scale - 1) <= SCALE_WITHIN) & (away <= MIDDLE_WITHIN)
     hit = ~np.isnan(error)
 
-    def parts(groups: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    def by_group(groups: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
         return {name: _summary(error[rows], good[rows]) for name, rows in groups.items() if rows.any()}
 
     return {
@@ -104,9 +104,9 @@ def evaluate_crops(
         if hit.any()
         else None,
         "false_per_picture": false / seen if complete else None,
-        "size": parts(bins(sizes, SIZE_EDGES)),
-        "yaw": parts(bins(yaws, YAW_EDGES)),
-        "roll": parts(bins(tilts, ROLL_EDGES)),
+        "size": by_group(bins(sizes, SIZE_EDGES)),
+        "yaw": by_group(bins(yaws, YAW_EDGES)),
+        "roll": by_group(bins(tilts, ROLL_EDGES)),
     }
 
 

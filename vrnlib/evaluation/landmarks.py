@@ -18,9 +18,8 @@ from tddfa.boxes import box_around, box_middles
 from tddfa.datasets import CROP_SIDE, LabelledFace
 from vrnlib.evaluation.bins import by_yaw
 from vrnlib.images import read_photo
-from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import align, look_closer
-from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks import LandmarkError, alignment
+from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector
 from vrnlib.metrics import landmark_error_percent
 
 DETECTORS = ("tddfa", "open", "fan")
@@ -82,7 +81,8 @@ def predictor(detector: str, *, weights: str | None = None, model: str | None = 
         fan = load_network(weights or "fan_open", FAN)
         return lambda image, face: _by_fan(fan, image, face)
     if detector == "fan":
-        return _nearest
+        official = FaceAlignmentDetector()
+        return lambda image, face: _nearest(official, image, face)
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {detector!r}.")
 
 
@@ -96,15 +96,15 @@ def _by_regressor(regressor: Any, image: NDArray[np.uint8], face: LabelledFace) 
 
 
 def _by_fan(fan: Any, image: NDArray[np.uint8], face: LabelledFace) -> Floats:
-    """Our FAN's points: its three looks, the first at the box of the truth."""
-    first, _ = align(image, box_around(face.truth_in_image[None]), fan)
-    return look_closer(image, first, fan)[0][0]
+    """Our FAN's points: its three passes, the first over the box of the truth."""
+    first, _ = alignment.predict(image, alignment.box_squares(box_around(face.truth_in_image)), fan)
+    return alignment.refine(image, first, fan)[0][0]
 
 
-def _nearest(image: NDArray[np.uint8], face: LabelledFace) -> Floats | None:
+def _nearest(detector: Detector, image: NDArray[np.uint8], face: LabelledFace) -> Floats | None:
     """The points of the package face-alignment whose middle is nearest to the truth's, when it lies in its box."""
     box = box_around(face.truth_in_image)
-    found = [one.points[:, :2] for one in detect(image, detector="fan")]
+    found = [one.points[:, :2] for one in detector(image)]
     if not found:
         return None
     middles = box_middles(box_around(np.stack(found)))

@@ -20,6 +20,7 @@ from tddfa.arrays import Floats, Image, Volume
 from tddfa.contract import CROP_SIZE, FACE_SIZE
 from tddfa.describe import short_repr
 from tddfa.geometry import compose, fit_pose, rotation_matrix
+from tddfa.ibug import MOUTH_BOTTOM, MOUTH_CORNERS, MOUTH_TOP
 from tddfa.morphable import MorphableModel
 from tddfa.voxelizer import voxelize
 from vrnlib.synthetic.camera import Camera, Scene, middle, random_angles
@@ -90,8 +91,9 @@ class FaceRenderer:
         self.model = model
         self.portrait = Portrait(model)
         bank, rows = np.asarray(model.expression_bank, np.float32), np.asarray(model.keypoints).reshape(68, 3)
-        self.opening = bank @ (model.w_exp[rows[62, 1]] - model.w_exp[rows[66, 1]])
-        self.width = bank @ (model.w_exp[rows[54, 0]] - model.w_exp[rows[48, 0]])
+        self.opening = bank @ (model.w_exp[rows[MOUTH_TOP, 1]] - model.w_exp[rows[MOUTH_BOTTOM, 1]])
+        right, left = MOUTH_CORNERS
+        self.width = bank @ (model.w_exp[rows[left, 0]] - model.w_exp[rows[right, 0]])
 
     def expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(E,) float32 from the model's bank, with more broad smiles, open mouths and strong faces than it has."""

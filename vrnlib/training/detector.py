@@ -161,7 +161,7 @@ def network_input(image: Tensor) -> Tensor:
 
 
 def detector_task(
-    train: Dataset, held_out: Dataset, *, init: str | Path | None = None, notes: dict[str, Any]
+    train: Dataset[Any], held_out: Dataset[Any], *, init: str | Path | None = None, notes: dict[str, Any]
 ) -> Task[nn.Module]:
     """FaceBoxes' network with its loss; what it saves is a weights file of `tddfa.FaceBoxes`.
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.alignment import FAN_MARGIN
-from vrnlib.landmarks.ibug import MIRRORED
 from vrnlib.network import FAN
 from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
 from vrnlib.training.batches import landmark_error_percents, rgb_input
@@ -24,7 +24,7 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
 
     An item is (image (3, size, size) uint8 RGB, landmarks (68, 3) float32 in its pixels, z with a mean of 0, is_face).
 
-    A square about the landmarks' box, 1.4 times its larger side, jittered as a face finder would be wrong, leaning as
+    A square about the landmarks' box, 1.4 times its larger side, jittered as a face detector would be wrong, leaning as
     heads in photos do. One in four is as coarse as a small face of a photo, one in four is covered in part. One in ten
     is no face (a piece of background or of a head, far off or far too large), so that a network learns to give flat
     heat maps where it finds nothing.
@@ -110,7 +110,7 @@ def landmark_score(network: FAN, batch: list[Tensor]) -> Tensor:
     return landmark_error_percents(network(rgb_input(image)).points, target)
 
 
-def fan_task(network: FAN, train: Dataset, held_out: Dataset, *, notes: dict[str, Any]) -> Task[FAN]:
+def fan_task(network: FAN, train: Dataset[Any], held_out: Dataset[Any], *, notes: dict[str, Any]) -> Task[FAN]:
     """A FAN with its loss and its score; `LandmarkPairs` to train and to judge it, notes for the weights' header."""
     return Task(
         network=network,

@@ -67,8 +67,8 @@ class Task(Generic[Trained]):
     """
 
     network: Trained
-    train: Dataset
-    held_out: Dataset
+    train: Dataset[Any]
+    held_out: Dataset[Any]
     loss: Callable[[Trained, list[Tensor]], Tensor]
     score: Callable[[Trained, list[Tensor]], Tensor]
     score_name: str
@@ -179,7 +179,7 @@ def fit(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    network = task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
+    network = task.network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.RMSprop(network.parameters(), lr=config.rate, alpha=0.99)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
     state = TrainingState(network=network, average=average, optimizer=optimizer)

@@ -26,9 +26,10 @@ from tddfa.boxes import Roi, roi_from_box, roi_from_landmarks
 from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.contract import CROP_MIDDLE, NETWORK_SIZE
 from tddfa.geometry import fit_pose
+from tddfa.ibug import MIRRORED
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import transform_points
-from vrnlib.landmarks.ibug import MIRRORED, face_box
+from vrnlib.landmarks.ibug import face_box
 from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
 from vrnlib.training.batches import bgr_input, landmark_error_percents
 from vrnlib.training.data import RenderedFaces

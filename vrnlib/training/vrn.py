@@ -81,7 +81,9 @@ def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
     return (predicted & solid).sum(1) / (predicted | solid).sum(1)
 
 
-def vrn_task(network: VRN, train: Dataset, held_out: Dataset, *, step: int, notes: dict[str, Any]) -> Task[VRN]:
+def vrn_task(
+    network: VRN, train: Dataset[Any], held_out: Dataset[Any], *, step: int, notes: dict[str, Any]
+) -> Task[VRN]:
     """A VRN with its loss and its score.
 
     Args:
