@@ -2,12 +2,14 @@
 
 import errno
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tddfa.ibug import MIRRORED
+from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.synthetic.damage import coarsen
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
@@ -70,14 +72,27 @@ def test_a_dot_in_the_picture_moves_with_the_mesh(faces, monkeypatch):
     assert abs(expected[2]) == pytest.approx(5 * np.sqrt(abs(np.linalg.det(matrix[:, :2]))), rel=1e-5)
 
 
-def test_target_covers_the_landmarks_of_the_same_augmentation(faces):
-    pairs = VolumePairs(faces, augmentation=Augmentation(), seed=3, step=1)
-    for epoch in range(3):
+def test_an_augmented_target_is_the_moved_mesh_voxelised_and_its_picture_moves_along(faces, monkeypatch):
+    """The paper's augmentation written out again; the picture is the solid's own shadow, so it must lie on it."""
+    inset, shadow = (CANVAS - CROP_SIZE) // 2, np.zeros((CANVAS, CANVAS, 3), np.uint8)
+    unmoved, _ = voxelize(*faces.model.close(faces.mesh(0)))
+    shadow[inset:-inset, inset:-inset] = 255 * unmoved.any(0)[..., None]
+    monkeypatch.setattr(faces, "image", lambda index: shadow)
+    pairs, mirrors = VolumePairs(faces, augmentation=replace(Augmentation(), color=(1, 1)), seed=3, step=1), []
+    for epoch in range(8):
+        rng = np.random.default_rng([3, epoch, 0])
+        angle, scale = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0.85, 1.15)
+        mirrors.append(rng.random() < 0.2)
+        x, y, z = (faces.mesh(0).astype(float) - [95.5, 95.5, 0]).T
+        x = -x if mirrors[-1] else x
+        turned = [np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y, z]
+        moved = scale * np.stack(turned, axis=1) + [*(95.5 + rng.uniform(-15, 15, 2)), 0]
+        wanted, _ = voxelize(*faces.model.close(moved.astype(np.float32)))
         image, solid = pairs[0, epoch]
-        matrix = Augmentation().similarity(np.random.default_rng([3, epoch, 0]))
-        x, y, _ = transform_points(faces.landmarks(0), matrix)[[30, 33, 51]].T  # nose tip … upper lip
-        assert image.shape == (3, CROP_SIZE, CROP_SIZE) and solid.shape == (200, CROP_SIZE, CROP_SIZE)
-        assert solid.any(0)[np.round(y).astype(int), np.round(x).astype(int)].all()
+        assert (solid.numpy() != wanted).sum() <= 1e-5 * wanted.sum(), "float32 may decide a voxel on the very surface"
+        seen, below = image[0].numpy() > 127, solid.numpy().any(0)
+        assert (seen & below).sum() > 0.99 * (seen | below).sum(), (epoch, (seen & below).sum() / (seen | below).sum())
+    assert 0 < sum(mirrors) < 8
 
 
 def test_lattice_target_is_the_same_solid_sampled_more_coarsely(faces):

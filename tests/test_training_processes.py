@@ -17,7 +17,7 @@ from vrnlib.training.loop import Task, fit
 from vrnlib.training.vrn import volume_iou, voxel_loss
 
 SHORT = {"steps": 8, "report": 1, "device": "cpu"}
-LONG = {"steps": 60, "report": 5, "device": "cpu"}
+LONG = {"steps": 40, "report": 4, "device": "cpu"}
 
 
 def log_of(folder: Path) -> list[dict]:
@@ -102,9 +102,9 @@ def start(folder: Path) -> Any:
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    """Killed three times, at moments that nobody chose: between two reports, or while a file is written."""
+    """Killed twice, at moments that nobody chose: between two reports, or while a file is written."""
     folder = tmp_path / "killed"
-    for _ in range(3):
+    for _ in range(2):
         before = len(log_of(folder)) if (folder / "log.jsonl").exists() else 0
         process = start(folder)
         while process.is_alive() and (not (folder / "log.jsonl").exists() or len(log_of(folder)) < before + 2):
