@@ -271,7 +271,8 @@ run_browser_tests() {
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
-# Installs exactly the lower bounds of pyproject.toml, and torch as in constraints.txt, then makes one reconstruction.
+# Installs exactly the lower bounds of pyproject.toml, those of the extras for users too, and torch as in constraints.txt;
+# then imports every module, makes one reconstruction and takes two steps of a training.
 test_lowest() {
     local python lowest=.venv-lowest
     python="$(find_python)"
@@ -281,7 +282,8 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)>=\(.*\)",$/\1==\2/p' pyproject.toml | grep -v '^torch==' >"$lowest/lowest.txt"
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+        | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
     "${pip[@]}" --no-deps --no-build-isolation .
@@ -292,7 +294,17 @@ test_lowest() {
 smoke_test() {  # $1: the folder of python and vrn
     "$1/python" ../tests/core_smoke.py
     "$1/python" -c 'from PIL import Image; from skimage.data import astronaut; Image.fromarray(astronaut()).save("photo.png")'
-    VRN_CACHE="$PWD/cache" "$1/vrn" reconstruct photo.png -o results
+    "$1/python" - <<'PYTHON'
+import importlib, pkgutil, tddfa, vrnlib
+for package in (tddfa, vrnlib):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if "course" not in module.name and not module.name.endswith("__main__"):  # the course is made with Jupyter
+            importlib.import_module(module.name)
+PYTHON
+    export VRN_CACHE="$PWD/cache" OMP_NUM_THREADS=1
+    "$1/vrn" train vrn -o run --cache renders --renders 4 --held-out 2 --steps 2 --batch 2 --report 1 --workers 0 \
+        --stem 8 --features 16 --size 128
+    "$1/vrn" reconstruct photo.png -o results
     local suffix
     for suffix in html ply png; do
         compgen -G "results/*.$suffix" >/dev/null || fail "reconstruct wrote no .$suffix file."
