@@ -215,3 +215,12 @@ def test_a_recipe_names_its_data(folder, shards, tmp_path):
     assert isinstance(mixed_pairs(Recipe(), faces, 192), VolumePairs)
     with pytest.raises(ValueError, match="Expected no data for fan"):
         Recipe(network="fan", data=("elsewhere",))
+
+
+def test_an_error_of_a_loader_process_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    options = "--steps 1 --batch 2 --renders 2 --held-out 1 --size 128 --features 8 --workers 1 --device cpu".split()
+    command = ["train", "vrn", "-o", str(tmp_path / "run"), "--cache", str(tmp_path / "file"), *options]
+    assert cli.main(command) == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "vrn: Expected to make the folder" in told and "Not a directory; check its place" in told

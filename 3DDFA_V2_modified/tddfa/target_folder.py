@@ -42,13 +42,14 @@ def fill_folder(
     summary: Summary,
     workers: int = 1,
     dask: str | None = None,
+    batch: int = 8,
     progress: bool = True,
 ) -> None:
     """Do tasks that leave files in a folder; what failed, now or in an earlier run, stands in its ``failures.csv``.
 
     Args:
         out: the folder, made when missing.
-        tasks: see `outcomes`, as are ``workers`` and ``dask``.
+        tasks: see `outcomes`, as are ``workers``, ``dask`` and ``batch``.
         attempt: says "made", "kept", or the reason why there is nothing.
         names: what a task is called in the table.
         summary: filled in place, up to the moment at which a run is stopped.
@@ -60,7 +61,7 @@ def fill_folder(
     """
     out.mkdir(parents=True, exist_ok=True)
     pending, shown = claimed(out), [names(task) for task in tasks]
-    done = outcomes(tasks, attempt, workers=workers, dask=dask)
+    done = outcomes(tasks, attempt, workers=workers, dask=dask, batch=batch)
     try:
         with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
             for task, reason in done:

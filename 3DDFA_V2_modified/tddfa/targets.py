@@ -148,8 +148,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         raise ValueError(str(error)) from error
     matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(vertices))
     placed = transform_points(vertices, matrix)
-    closed = fitter.model.close(placed)
-    volume, offset = voxelize(*closed)
+    vertices, triangles = fitter.model.close(placed)
+    volume, offset = voxelize(vertices, triangles)
     if not volume.any():
         raise NoFaceError(f"Expected a solid in the crop of {picture.name}, got none; the fit lies outside of it.")
     meta = {
@@ -157,7 +157,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         "source": source,
         "settings": fitter.settings,
         "matrix": matrix.tolist(),
-        "extent": slice_extent(*closed, offset),
+        "extent": slice_extent(vertices, triangles, offset),
         "landmarks": fitter.model.landmarks(placed).round(3).tolist(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)

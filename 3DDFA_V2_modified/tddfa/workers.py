@@ -22,9 +22,6 @@ __all__ = ["add_worker_arguments", "check_worker_arguments", "outcomes", "worker
 
 Task = TypeVar("Task")
 
-BATCH = 8
-"""Tasks that a worker takes at once."""
-
 RETRIES = 2
 """How often a cluster tries again what ended in an error, such as a shared disk that was away."""
 
@@ -48,7 +45,12 @@ def check_worker_arguments(args: argparse.Namespace) -> None:
 
 
 def outcomes(
-    tasks: Sequence[Task], attempt: Callable[[Task], str], *, workers: int = 1, dask: str | None = None
+    tasks: Sequence[Task],
+    attempt: Callable[[Task], str],
+    *,
+    workers: int = 1,
+    dask: str | None = None,
+    batch: int = 8,
 ) -> Generator[tuple[Task, str]]:
     """Do tasks; gives each with what ``attempt`` said of it, in any order.
 
@@ -58,14 +60,15 @@ def outcomes(
         workers: processes on this machine.
         dask: address of a Dask scheduler (``tcp://HOST:8786``), whose workers do the tasks instead. A task whose worker
             dies is given to another one; one that kills worker after worker is given up, with that as its outcome.
+        batch: tasks that a worker takes at once.
 
     Raises:
         ValueError: Dask is not installed.
         OSError: a worker process died, the cluster does not answer, or what ``attempt`` raised.
     """
     if dask is not None:
-        return _on_dask(tasks, attempt, dask)
-    return _here(tasks, attempt) if workers == 1 else _together(tasks, attempt, workers)
+        return _on_dask(_batches(tasks, batch), attempt, dask)
+    return _here(tasks, attempt) if workers == 1 else _together(_batches(tasks, batch), attempt, workers)
 
 
 def _here(tasks: Sequence[Task], attempt: Callable[[Task], str]) -> Generator[tuple[Task, str]]:
@@ -73,8 +76,10 @@ def _here(tasks: Sequence[Task], attempt: Callable[[Task], str]) -> Generator[tu
         yield task, attempt(task)
 
 
-def _together(tasks: Sequence[Task], attempt: Callable[[Task], str], workers: int) -> Generator[tuple[Task, str]]:
-    pool, batches = worker_pool(workers), _batches(tasks)
+def _together(
+    batches: Iterator[Sequence[Task]], attempt: Callable[[Task], str], workers: int
+) -> Generator[tuple[Task, str]]:
+    pool = worker_pool(workers)
 
     def submitted(count: int) -> set[Future[list[tuple[Task, str]]]]:
         return {pool.submit(_batch, batch, attempt) for batch in islice(batches, count)}
@@ -94,7 +99,9 @@ def _together(tasks: Sequence[Task], attempt: Callable[[Task], str], workers: in
         pool.shutdown(cancel_futures=True)
 
 
-def _on_dask(tasks: Sequence[Task], attempt: Callable[[Task], str], address: str) -> Generator[tuple[Task, str]]:
+def _on_dask(
+    batches: Iterator[Sequence[Task]], attempt: Callable[[Task], str], address: str
+) -> Generator[tuple[Task, str]]:
     """Batches are handed out as they are asked for, so that ten million tasks need no room at the scheduler."""
     try:
         from distributed import Client, KilledWorker, as_completed
@@ -104,7 +111,7 @@ def _on_dask(tasks: Sequence[Task], attempt: Callable[[Task], str], address: str
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OSError(f"Expected a Dask scheduler at {address}, got no answer ({error}); start it first.") from error
-    batches, suspects, of_future = _batches(tasks), list[Task](), dict[str, Sequence[Task]]()
+    suspects, of_future = list[Task](), dict[str, Sequence[Task]]()
 
     def submitted(batch: Sequence[Task]) -> Any:
         future = client.submit(_batch, batch, attempt, pure=False, retries=RETRIES)
@@ -128,8 +135,8 @@ def _on_dask(tasks: Sequence[Task], attempt: Callable[[Task], str], address: str
                 yield task, "Expected a worker that lives through it, several died of it; is it too large?"
 
 
-def _batches(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
-    return (tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH))
+def _batches(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
+    return (tasks[start : start + size] for start in range(0, len(tasks), size))
 
 
 def _batch(tasks: Sequence[Task], attempt: Callable[[Task], str]) -> list[tuple[Task, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,10 +89,28 @@ def run(args: argparse.Namespace) -> int:
             fit(TASKS[recipe.network](recipe), recipe, folder, resume=args.resume, on_report=events(folder, recipe))
         if engine.is_main_process:
             print(f"weights: {folders[-1] / WEIGHTS}")
+    except (OSError, ValueError) as error:
+        told = without_traceback(str(error))
+        if told == str(error):
+            raise
+        raise OSError(told) from error
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
     return 0
+
+
+def without_traceback(message: str) -> str:
+    r"""An error's own sentence, also where torch reports a loader process's error, traceback and all.
+
+    >>> without_traceback("Caught OSError in DataLoader worker process 0.\nTraceback …\nOSError: [Errno 28] Full.")
+    'Full.'
+    >>> without_traceback("the loss is nan")
+    'the loss is nan'
+    """
+    if "in DataLoader worker process" not in message:
+        return message
+    return re.sub(r"^\w+: (\[Errno \d+\] )?", "", message.strip().splitlines()[-1])
 
 
 def plan(given: dict[str, Any], out: Path, *, config: str | None, resume: bool) -> list[Recipe]:

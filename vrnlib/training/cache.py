@@ -67,7 +67,13 @@ class Cache:
             OSError: the disk is full, say; one sentence.
         """
         path = self.path(index)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (
+                f"Expected to make the folder {path.parent}, got: {error.strerror}; check its place and free space."
+            )
+            raise OSError(error.errno, reason) from error
         write_bytes(path.with_suffix(self.ending), encoded(picture, self.ending))
         write_bytes(path, json.dumps(facts, separators=(",", ":")).encode())
 

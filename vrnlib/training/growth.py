@@ -46,13 +46,12 @@ def grow(small: nn.Module, large: Grown) -> Grown:
     fresh = {name for name in new if name not in old}
     for name, module in large.named_modules():
         if isinstance(module, Residual) and f"{name}.branch.8.weight" in fresh:
-            last = module.branch[8]
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in module.branch[8].parameters():
+                nn.init.zeros_(parameter)
             fresh -= {key for key in fresh if key.startswith(f"{name}.branch.")}
-    missing = [name for name in old if name not in new or any(map(int.__gt__, old[name].shape, new[name].shape))]
-    if fresh or missing:
-        name = min([*fresh, *missing])
+    smaller = {name for name in old if name not in new or any(map(int.__gt__, old[name].shape, new[name].shape))}
+    if fresh or smaller:
+        name = min(fresh | smaller)
         raise ValueError(f"{name} cannot grow to that shape; only stem, features, residuals and input channels can.")
     for name, tensor in old.items():
         target = new[name]  # shares its memory with the network

@@ -60,21 +60,19 @@ def moved_volume(volume: Volume, matrix: Floats, *, step: int = 1, extent: tuple
         fixed, stays = front, depth - 0.5
     slices = np.rint((np.arange(depth) - stays) / scale + fixed).astype(int)
     inside = (slices >= back) & (slices < depth)
-    slices = slices.clip(0)
-    columns = np.zeros((depth, (size + 2) ** 2), bool)  # an empty frame around them
-    padded = columns.reshape(depth, size + 2, size + 2)
-    padded[inside, 1:-1, 1:-1] = volume[slices[inside]]
 
     place = (np.arange(size // step) + 0.5) * step - 0.5
     moved = np.stack(np.meshgrid(place, place), axis=-1) - matrix[:, 2]
     x, y = np.moveaxis(moved @ np.linalg.inv(matrix[:, :2]).T, -1, 0)
-    left, top = np.floor(x), np.floor(y)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     share = np.zeros((depth, *x.shape), np.float32)
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        at = (np.clip([top + i, left + j], -1, size) + 1).astype(int)
-        weight = (y - top if i else 1 - y + top) * (x - left if j else 1 - x + left)
-        share += columns[:, at[0] * (size + 2) + at[1]] * weight.astype(np.float32)
-    return share >= 0.5
+        row, column = top + i, left + j
+        weight = (1 - np.abs(y - row)) * (1 - np.abs(x - column))
+        weight *= (row >= 0) & (row < size) & (column >= 0) & (column < size)  # nothing is solid outside
+        at = row.clip(0, size - 1) * size + column.clip(0, size - 1)
+        share += volume.reshape(depth, -1)[:, at] * weight.astype(np.float32)
+    return (share >= 0.5)[slices.clip(0, depth - 1)] & inside[:, None, None]
 
 
 class PairMaker:
@@ -228,7 +226,7 @@ class Mixture(Dataset[tuple[Tensor, Tensor]]):
         seed: of the choice.
     """
 
-    def __init__(self, sources: Sequence[Dataset], weights: Sequence[float], *, count: int, seed: int) -> None:
+    def __init__(self, sources: Sequence[Dataset[Any]], weights: Sequence[float], *, count: int, seed: int) -> None:
         self.sources, self.count, self.seed = sources, count, seed
         self.shares = np.asarray(weights, float) / sum(weights)
 

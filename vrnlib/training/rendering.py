@@ -80,7 +80,8 @@ def render_folder(
         return f"{start:09d}" if shards is None else shard_path(Path(), start // shards).name
 
     summary = Summary()
-    fill_folder(folder.out, starts, attempt, names=name, summary=summary, workers=workers, dask=dask, progress=progress)
+    share: Any = {"workers": workers, "dask": dask, "batch": 8 if shards is None else 1}
+    fill_folder(folder.out, starts, attempt, names=name, summary=summary, progress=progress, **share)
     return summary
 
 
@@ -141,10 +142,10 @@ def _pair(folder: PairFolder, index: int) -> tuple[bytes, bytes, dict[str, Any]]
     """Picture file, volume file and its notes."""
     sample = render_pair(folder.seed, index, model=_renderer())
     picture = encoded(sample.image, folder.ending)
-    closed = sample.model.close(sample.vertices)
-    volume, offset = voxelize(*closed)
+    vertices, triangles = sample.model.close(sample.vertices)
+    volume, offset = voxelize(vertices, triangles)
     meta = {"settings": folder.settings(index), "crop": hashlib.sha256(picture).hexdigest(), **facts_of(sample)}
-    meta["extent"] = slice_extent(*closed, offset)
+    meta["extent"] = slice_extent(vertices, triangles, offset)
     return picture, volume_bytes(volume, offset=offset, meta=meta), meta
 
 
