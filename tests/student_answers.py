@@ -315,6 +315,138 @@ wrong("ResidualBlock", "call to call|forward", MadeInForward)
 wrong("ResidualBlock", "batch", block(norm=lambda channels: nn.BatchNorm2d(channels, track_running_stats=False)))
 wrong("ResidualBlock", "affine|parameters|scale", block(norm=lambda c: nn.BatchNorm2d(c, affine=False)))
 
+
+class Glass(nn.Module):
+    """The right hourglass with parts that a wrong one exchanges; bricks from the other half of this file."""
+
+    steps = ("full", "down", "up", "last")
+    less = 1
+
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__()
+        self.bricks = nn.ModuleDict({name: Block(features, features) for name in self.steps})
+        self.inside = self.inner(depth, features)
+
+    def inner(self, depth: int, features: int) -> nn.Module:
+        return type(self)(depth - self.less, features) if depth > 1 else Block(features, features)
+
+    def low(self, x):
+        y = self.bricks["down"](nn.MaxPool2d(2)(x))
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(y)))
+
+    def forward(self, x):
+        return self.bricks["last"](self.bricks["full"](x) + self.low(x))
+
+
+class GlassOfStrides(Glass):
+    def low(self, x):
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(self.bricks["down"](x[:, :, ::2, ::2]))))
+
+
+class GlassWithoutDetail(Glass):
+    def forward(self, x):
+        return self.bricks["last"](self.low(x))
+
+
+class GlassOfAverages(Glass):
+    def low(self, x):
+        y = self.bricks["down"](nn.AvgPool2d(2)(x))
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(y)))
+
+
+class GlassOfOneBrick(Glass):
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__(depth, features)
+        self.bricks["up"] = self.bricks["down"]
+
+
+class GlassNotEnlarged(Glass):
+    def low(self, x):
+        return self.bricks["up"](self.inside(self.bricks["down"](nn.MaxPool2d(2)(x))))
+
+
+class GlassForEver(Glass):
+    less = 0
+
+
+class GlassOfRawSum(Glass):
+    def forward(self, x):
+        return self.bricks["full"](x) + self.low(x)
+
+
+class GlassOfNothing(Glass):
+    def forward(self, x):
+        self.bricks["last"](self.bricks["full"](x) + self.low(x))
+
+
+class GlassJoined(Glass):
+    def forward(self, x):
+        return torch.cat([self.bricks["full"](x), self.low(x)], dim=1)
+
+
+wrong("HourglassModule", "response|maximum|largest", GlassOfStrides)
+wrong("HourglassModule", "skip", GlassWithoutDetail)
+wrong("HourglassModule", "averages", GlassOfAverages)
+wrong("HourglassModule", "Residuals", GlassOfOneBrick)
+wrong("HourglassModule", "enlarged", GlassNotEnlarged)
+wrong("HourglassModule", "depth - 1", GlassForEver)
+wrong("HourglassModule", "last", GlassOfRawSum)
+wrong("HourglassModule", "shape|channels", GlassJoined)
+wrong("HourglassModule", "return", GlassOfNothing)
+wrong("HourglassModule", "nn.Module", lambda depth, features: lambda x: x)
+
+
+class Head(nn.Module):
+    """The right head with parts that a wrong one exchanges."""
+
+    norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+    sizes = (1, 1)
+    up: Callable[[], nn.Module] = staticmethod(lambda: nn.Upsample(scale_factor=4, mode="bilinear"))
+
+    def __init__(self, features: int, slices: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(features, features, self.sizes[0], padding=self.sizes[0] // 2)
+        self.normed = self.norm(features)
+        self.second = nn.Conv2d(features, slices, self.sizes[1], padding=self.sizes[1] // 2)
+        self.enlarge = self.up()
+
+    def forward(self, x):
+        return self.enlarge(self.second(torch.relu(self.normed(self.first(x)))))
+
+
+class HeadTransposed(Head):
+    def forward(self, x):
+        return super().forward(x).permute(0, 2, 3, 1)
+
+
+class HeadOfProbabilities(Head):
+    def forward(self, x):
+        return super().forward(x).sigmoid()
+
+
+class HeadOfTheFirst(Head):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+class HeadInPlace(Head):
+    def forward(self, x):
+        return super().forward(x.mul_(2))
+
+
+def head(**changes: Any) -> type:
+    return type("Head", (Head,), {k: staticmethod(v) if callable(v) else v for k, v in changes.items()})
+
+
+wrong("VolumeHead", "shape", HeadTransposed)
+wrong("VolumeHead", "sigmoid", HeadOfProbabilities)
+wrong("VolumeHead", "shape", HeadOfTheFirst)
+wrong("VolumeHead", "in place|changes", HeadInPlace)
+wrong("VolumeHead", "batch norm", head(norm=lambda channels: nn.Identity()))
+wrong("VolumeHead", "parameters", head(sizes=(1, 3)))
+wrong("VolumeHead", "nearest|repeated", head(up=lambda: nn.Upsample(scale_factor=4)))
+wrong("VolumeHead", "corners", head(up=lambda: nn.UpsamplingBilinear2d(scale_factor=4)))
+
 wrong("voxel_probabilities", "rounded|0 and 1|cut", lambda x: torch.sigmoid(x).round())
 wrong("voxel_probabilities", "log", lambda x: F.logsigmoid(x))
 wrong("voxel_probabilities", "half|halved|x / 2|tanh", lambda x: torch.sigmoid(x / 2))
@@ -567,6 +699,42 @@ class Steps(nn.Module):
         return x
 
 
+class FlatGlass(nn.Module):
+    """The hourglass without recursion: all maps on the way down, then all on the way up."""
+
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__()
+        self.depth = depth
+        self.steps = nn.ModuleList([Steps(features, features) for _ in range(4 * depth + 1)])
+
+    def forward(self, x):
+        steps, kept = iter(self.steps), []
+        for _ in range(self.depth):
+            kept.append(next(steps)(x))
+            x = next(steps)(F.adaptive_max_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2)))
+        x = next(steps)(x)
+        for skip in reversed(kept):
+            x = next(steps)(x).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+            x = next(steps)(x + skip)
+        return x
+
+
+class EarlyHead(nn.Module):
+    """Enlarges before the last convolution: the same numbers with sixteen times the work."""
+
+    def __init__(self, c: int, d: int) -> None:
+        super().__init__()
+        self.a, self.n, self.b = nn.Conv2d(c, c, 1), nn.BatchNorm2d(c), nn.Conv2d(c, d, 1)
+
+    def forward(self, x):
+        x = F.relu(self.n(self.a(x)))
+        return self.b(F.interpolate(x, size=(4 * x.shape[2], 4 * x.shape[3]), mode="bilinear"))
+
+
+right("HourglassModule", "other bricks", Glass)
+right("HourglassModule", "no recursion", FlatGlass)
+right("VolumeHead", "layers one by one", Head)
+right("VolumeHead", "enlarged earlier", EarlyHead)
 right("ResidualBlock", "layers one by one", Steps)
 right("voxel_probabilities", "tanh", lambda x: 0.5 * (1 + torch.tanh(x / 2)))
 right("voxel_probabilities", "NumPy", lambda x: 1 / (1 + np.exp(-x.numpy())))
