@@ -35,6 +35,7 @@ from skimage.data import astronaut
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual
 from vrnlib.checks.architecture import check_voxel_probabilities
 from vrnlib.checks.hourglass import check_hourglass, check_volume_head
@@ -80,17 +81,7 @@ assert output.shape == (1, 200, 192, 192)
 #
 # ●○○ 3 min, one line. Count what is learnt in the formula: all $w$ and all $b$.
 
-# %% exercise="convolution_parameters"
-def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
-    """Number of parameters of a kernel × kernel convolution with a bias."""
-    ### BEGIN SOLUTION
-    return outputs * (inputs * kernel * kernel + 1)
-    ### END SOLUTION
-
-# %% check="convolution_parameters"
-check_convolution_parameters(convolution_parameters)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="convolution_parameters"
 # <details><summary>Hint</summary>
 #
 # Count for one output channel first, then multiply by the number of output channels.
@@ -101,8 +92,19 @@ check_convolution_parameters(convolution_parameters)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. The library has no such function: it asks PyTorch, `vrnlib.network.count_parameters`.
+# The cell below is `vrnlib.checks.architecture.convolution_parameters`. The library itself asks PyTorch
+# (`vrnlib.network.count_parameters`).
 # </details>
+
+# %% exercise="convolution_parameters"
+def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
+    """Number of parameters of a kernel × kernel convolution with a bias."""
+    ### BEGIN SOLUTION
+    return outputs * (inputs * kernel * kernel + 1)
+    ### END SOLUTION
+
+# %% check="convolution_parameters"
+check_convolution_parameters(convolution_parameters)
 
 # %% [markdown]
 # ## 3 · The brick: a pre-activation bottleneck
@@ -122,6 +124,22 @@ check_convolution_parameters(convolution_parameters)
 # ●●○ 15 min. Write the module. Use `nn.Sequential` for the branch and `nn.Identity()` for a skip that needs nothing.
 # The check gives your module and ours the same weights, by shape, and compares their answers.
 
+# %% [markdown] help="ResidualBlock"
+# <details><summary>Hint</summary>
+#
+# A 3×3 convolution needs `padding=1` to keep height and width.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# A ReLU after the sum. It looks harmless, but then nothing negative can pass the skip, and the blocks lose the straight
+# way through the network that makes them easy to train.
+# </details>
+# <details><summary>Solution</summary>
+#
+# `vrnlib.hourglass.Residual` is the same block. The cell below has a loop for it, because three steps of one kind are
+# read more easily than nine lines; there each layer is written out.
+# </details>
+
 # %% exercise="ResidualBlock"
 class ResidualBlock(nn.Module):
     """BN-ReLU-1×1, BN-ReLU-3×3, BN-ReLU-1×1, plus input; (B, inputs, H, W) → (B, outputs, H, W)."""
@@ -135,28 +153,15 @@ class ResidualBlock(nn.Module):
             layers += [nn.BatchNorm2d(a), nn.ReLU(), nn.Conv2d(a, b, kernel, padding=kernel // 2)]
         self.branch = nn.Sequential(*layers)
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+        ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
+        ### BEGIN SOLUTION
         return self.branch(x) + self.skip(x)
         ### END SOLUTION
 
 # %% check="ResidualBlock" points=2
 check_residual(ResidualBlock)
-
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# A 3×3 convolution needs `padding=1` to keep height and width.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# A ReLU after the sum. It looks harmless, but then nothing negative can pass the skip, and the blocks lose the straight
-# way through the network that makes them easy to train.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. `vrnlib.hourglass.Residual` is the same, with the layers written out one by one.
-# </details>
 
 # %% [markdown]
 # ## 4 · The hourglass
@@ -186,6 +191,23 @@ assert sizes == [24, 12, 6, 3] and result.shape == (1, 32, 48, 48)
 # holds an hourglass that is one level smaller: the class uses itself. Depth 1 holds the residual at the bottom
 # instead.
 
+# %% [markdown] help="HourglassModule"
+# <details><summary>Hint</summary>
+#
+# Draw depth 1 first: pool, three residuals in a row, enlarge, add the skip, one residual. Then put an hourglass in
+# the place of the middle one.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# `HourglassModule(depth, features)` inside itself: Python builds levels until it gives up. And a list of layers that
+# is no `nn.ModuleList`: PyTorch does not see its parameters.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.hourglass.HourglassModule`. `vrnlib.hourglass.Hourglass` has two arguments more, how
+# many residuals make a step and on which branch the inner level sits, because the released network needs both.
+# </details>
+
 # %% exercise="HourglassModule"
 class HourglassModule(nn.Module):
     """One level of an hourglass, a smaller one inside it; (B, C, H, W) → (B, C, H, W)."""
@@ -199,31 +221,16 @@ class HourglassModule(nn.Module):
         self.inner = HourglassModule(smaller, features) if smaller else Residual(features, features)
         self.after = Residual(features, features)
         self.output = Residual(features, features)
+        ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
+        ### BEGIN SOLUTION
         low = self.after(self.inner(self.before(F.max_pool2d(x, 2))))
         return self.output(self.skip(x) + F.interpolate(low, scale_factor=2, mode="nearest"))
         ### END SOLUTION
 
 # %% check="HourglassModule" points=4
 check_hourglass(HourglassModule)
-
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# Draw depth 1 first: pool, three residuals in a row, enlarge, add the skip, one residual. Then put an hourglass in
-# the place of the middle one.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# `HourglassModule(depth, features)` inside itself: Python builds levels until it gives up. And a list of layers that
-# is no `nn.ModuleList`: PyTorch does not see its parameters.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. `vrnlib.hourglass.Hourglass` has two arguments more: how many residuals make a step, and on which
-# branch the inner level sits, which is the next section.
-# </details>
 
 # %% [markdown]
 # ## 5 · What the released network nests where
@@ -350,6 +357,23 @@ sliders(deciding_pixels, ranges, start=sheet["nose"], sheet=sheet, alt=alt, colu
 # ●●○ 10 min. 1×1 convolution, batch norm, ReLU, 1×1 convolution to the slices, then `F.interpolate`. Return logits.
 # Cell $(i, j)$ has its centre at pixel $(4i + 1.5, 4j + 1.5)$, so leave `align_corners=False`.
 
+# %% [markdown] help="VolumeHead"
+# <details><summary>Hint</summary>
+#
+# A 1×1 convolution needs no padding. `mode="bilinear"` is for maps, `"trilinear"` for volumes: these are maps.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# Enlarging first. Bilinear interpolation and the last 1×1 convolution may change places, so the answer is right, and
+# the check accepts it. But the convolution then has sixteen times the work.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.hourglass.VolumeHead`. In the library the two halves stand apart,
+# `vrnlib.network.volume_head` and `vrnlib.network.at_every_voxel`, because training needs the logits before they are
+# enlarged.
+# </details>
+
 # %% exercise="VolumeHead"
 class VolumeHead(nn.Module):
     """(B, features, H, W) → logits of the voxels (B, slices, 4 H, 4 W)."""
@@ -363,30 +387,16 @@ class VolumeHead(nn.Module):
             nn.ReLU(),
             nn.Conv2d(features, slices, 1),
         )
+        ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
+        ### BEGIN SOLUTION
         small = self.layers(x)
         return F.interpolate(small, scale_factor=4, mode="bilinear", align_corners=False)
         ### END SOLUTION
 
 # %% check="VolumeHead" points=2
 check_volume_head(VolumeHead)
-
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# A 1×1 convolution needs no padding. `mode="bilinear"` is for maps, `"trilinear"` for volumes: these are maps.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# Enlarging first. Bilinear interpolation and the last 1×1 convolution may change places, so the answer is right, and
-# the check accepts it. But the convolution then has sixteen times the work.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. In the library the two halves are `vrnlib.network.volume_head` and `at_every_voxel`, because training
-# needs the logits before they are enlarged.
-# </details>
 
 # %% [markdown]
 # ## 8 · The released network, counted by hand
@@ -395,8 +405,7 @@ check_volume_head(VolumeHead)
 # convolution and two numbers per channel of a batch norm is needed to count it. It must give 19,184,968.
 
 # %%
-def conv(i: int, o: int, k: int) -> int:
-    return o * (i * k * k + 1)
+conv = yours_or_ours("convolution_parameters", globals())
 
 def residual(i: int, o: int) -> int:
     m = o // 2
@@ -463,17 +472,7 @@ assert more == 68 * 64 * 7 * 7  # 68 input channels more for the first convoluti
 # ●○○ 2 min, one line. Turn logits of shape (B, slices, H, W) into probabilities of the same shape. Think about which
 # voxels may be solid at the same time.
 
-# %% exercise="voxel_probabilities"
-def voxel_probabilities(logits: Tensor) -> Tensor:
-    """(B, slices, H, W) logits → the probability of each voxel."""
-    ### BEGIN SOLUTION
-    return torch.sigmoid(logits)
-    ### END SOLUTION
-
-# %% check="voxel_probabilities"
-check_voxel_probabilities(voxel_probabilities)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="voxel_probabilities"
 # <details><summary>Hint</summary>
 #
 # One function of PyTorch, applied to each number alone.
@@ -484,8 +483,19 @@ check_voxel_probabilities(voxel_probabilities)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.network.VRN` returns logits, because the loss is more stable on them (notebook 4).
+# The cell below is `vrnlib.checks.architecture.voxel_probabilities`. `vrnlib.network.VRN` returns logits in training,
+# because the loss is more stable on them (notebook 4).
 # </details>
+
+# %% exercise="voxel_probabilities"
+def voxel_probabilities(logits: Tensor) -> Tensor:
+    """(B, slices, H, W) logits → the probability of each voxel."""
+    ### BEGIN SOLUTION
+    return torch.sigmoid(logits)
+    ### END SOLUTION
+
+# %% check="voxel_probabilities"
+check_voxel_probabilities(voxel_probabilities)
 
 # %% [markdown]
 # ## What goes wrong
@@ -496,7 +506,8 @@ check_voxel_probabilities(voxel_probabilities)
 # %% tags=["measured"]
 solid = frontal_sample(7).volume()
 logits = torch.from_numpy(np.where(solid, 8.0, -8.0).astype(np.float32))[None]
-sigmoid, softmax = torch.sigmoid(logits)[0].numpy(), torch.softmax(logits, dim=1)[0].numpy()
+voxel_probabilities = yours_or_ours("voxel_probabilities", globals())
+sigmoid, softmax = voxel_probabilities(logits)[0].numpy(), torch.softmax(logits, dim=1)[0].numpy()
 figure, axes = plt.subplots(1, 2, figsize=(6.5, 2.6), layout="constrained", sharey=True)
 for axis, values, name in [(axes[0], sigmoid, "sigmoid"), (axes[1], softmax, "softmax over depth")]:
     print(f"{name}: IoU with the truth {iou(values, solid):.2f}")

@@ -29,8 +29,8 @@ class HourglassModule(nn.Module):
         super().__init__()
         self.skip = Residual(features, features)
         self.before = Residual(features, features)
-        inside = HourglassModule(depth - 1, features) if depth > 1 else Residual(features, features)
-        self.inner = inside
+        smaller = depth - 1
+        self.inner = HourglassModule(smaller, features) if smaller else Residual(features, features)
         self.after = Residual(features, features)
         self.output = Residual(features, features)
 
@@ -52,7 +52,8 @@ class VolumeHead(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(self.layers(x), scale_factor=4, mode="bilinear", align_corners=False)
+        small = self.layers(x)
+        return F.interpolate(small, scale_factor=4, mode="bilinear", align_corners=False)
 
 
 class _Level(nn.Module):
