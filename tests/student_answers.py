@@ -190,6 +190,49 @@ def _nan_is_solid(back: np.ndarray, front: np.ndarray, offset: float, depth: int
     return ~(k < 2 * back + offset) & ~(k > 2 * front + offset)
 
 
+wrong("denormalize", "way in|way back", lambda o, m, s: np.divide(np.subtract(o, m), s))
+wrong("denormalize", "mean", lambda o, m, s: o * s + m.mean())
+wrong("denormalize", "deviation", lambda o, m, s: o + m)
+wrong("denormalize", "scaled too|multiply first", lambda o, m, s: (o + m) * s)
+wrong("denormalize", "return", lambda o, m, s: print(o * s + m))
+wrong("denormalize", "62|fit|fixed", lambda o, m, s: o * np.ones(62) * s + m)
+wrong("denormalize", "first", lambda o, m, s: (o * s + m)[1:])
+
+
+def _edges(d, c, *, nearer=True, both=True):
+    """By the three edge functions, a loop over the pixels."""
+    out = np.array(d, float)
+    (ax, ay), (bx, by), (cx, cy) = c[:, :2]
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    for y in range(d.shape[0]):
+        for x in range(d.shape[1]):
+            w = [
+                (bx - x) * (cy - y) - (by - y) * (cx - x),
+                (cx - x) * (ay - y) - (cy - y) * (ax - x),
+                (ax - x) * (by - y) - (ay - y) * (bx - x),
+            ]
+            if both and area < 0:
+                w = [-value for value in w]
+            z = float(np.dot(w, c[:, 2]) / abs(area))
+            if min(w) >= 0 and (z > out[y, x] or not nearer):
+                out[y, x] = z
+    return out
+
+
+def _whole_corners(d, c):
+    return _edges(d, np.column_stack([np.round(c[:, :2]), c[:, 2]]))
+
+
+wrong("draw_triangle", "nearer|over", lambda d, c: _edges(d, c, nearer=False))
+wrong("draw_triangle", "other way|this way|both orders", lambda d, c: _edges(d, c, both=False))
+wrong("draw_triangle", "smaller", lambda d, c: -_edges(-d, c * [1, 1, -1]))
+wrong("draw_triangle", "swapped", lambda d, c: _edges(d, c[:, [1, 0, 2]]))
+wrong("draw_triangle", "half|corner", lambda d, c: _edges(d, c - [0.5, 0.5, 0]))
+wrong("draw_triangle", "mean", lambda d, c: _edges(d, c * [1, 1, 0] + [0, 0, c[:, 2].mean()]))
+wrong("draw_triangle", "mask|truth", lambda d, c: _edges(d, c) != d)
+wrong("draw_triangle", "whole|rounded", _whole_corners)
+wrong("draw_triangle", "unchanged", lambda d, c: d + 0)
+
 wrong("fill_columns", "NaN", _no_care_for_nan)
 wrong("fill_columns", "empty|swapped", lambda b, f, o, d: _columns(f, b, o, d))
 wrong("fill_columns", "offset", lambda b, f, o, d: _columns(b + o / 2, f + o / 2, o, d))
@@ -736,6 +779,24 @@ right("HourglassModule", "no recursion", FlatGlass)
 right("VolumeHead", "layers one by one", Head)
 right("VolumeHead", "enlarged earlier", EarlyHead)
 right("ResidualBlock", "layers one by one", Steps)
+right("denormalize", "NumPy's functions", lambda o, m, s: np.add(np.multiply(s, o), m).astype(np.float32))
+right("denormalize", "a list", lambda o, m, s: [a * c + b for a, b, c in zip(o, m, s, strict=True)])
+
+
+def _by_solving(depth, corners):
+    """All pixels at once, by the inverse of a 3 × 3 matrix; in place on a copy."""
+    out = depth.copy()
+    y, x = np.indices(depth.shape)
+    w = np.linalg.solve(np.c_[corners[:, :2], np.ones(3)].T, np.stack([x.ravel(), y.ravel(), np.ones(x.size)]))
+    z = (corners[:, 2] @ w).reshape(depth.shape)
+    seen = (w.min(axis=0) >= 0).reshape(depth.shape) & (z > out)
+    out[seen] = z[seen]
+    return out
+
+
+right("draw_triangle", "a loop with edge functions", _edges)
+right("draw_triangle", "a linear system", _by_solving)
+right("draw_triangle", "float32", lambda d, c: _by_solving(d, c).astype(np.float32))
 right("voxel_probabilities", "tanh", lambda x: 0.5 * (1 + torch.tanh(x / 2)))
 right("voxel_probabilities", "NumPy", lambda x: 1 / (1 + np.exp(-x.numpy())))
 right("voxel_probabilities", "exp over 1 + exp", lambda x: x.exp() / (1 + x.exp()))

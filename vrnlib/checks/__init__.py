@@ -25,7 +25,16 @@ from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_default
 from vrnlib.checks.diagnosis import diagnose
 
 #: The modules with exercises, in the order of the notebooks.
-MODULES = ("start", "cropping", "targets", "architecture", "hourglass", "training", "visualisation")
+MODULES = (
+    "start",
+    "cropping",
+    "targets",
+    "pipeline",
+    "architecture",
+    "hourglass",
+    "training",
+    "visualisation",
+)
 #: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
 DRAWS = 3
 
