@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
@@ -843,3 +844,108 @@ right("signed_volume", "from the mean", lambda v, f: _volume(v - v.mean(axis=0),
 right("upright", "turned triangles", lambda v, f: (np.c_[v[:, 0], -v[:, 1], v[:, 2]], np.c_[f[:, 2], f[:, 1], f[:, 0]]))
 right("upright", "a list, rows in another order", lambda v, f: [v @ np.diag([1.0, -1, 1]), f[::-1, [2, 1, 0]]])
 right("upright", "torch", lambda v, f: (torch.tensor(v) * torch.tensor([1, -1, 1]), torch.tensor(f.copy()).flip(1)))
+
+
+# 05: edge_vertices, sample_bilinear, vertex_normals
+def _walk(field, level, fraction=lambda p, q, level: (level - p) / (q - p), steps=((1, 0, 0), (0, 1, 0), (0, 0, 1))):
+    """Every voxel and its neighbours, in loops."""
+    found = []
+    for here in np.ndindex(field.shape):
+        for step in steps:
+            there = tuple(np.add(here, step))
+            if any(a >= b for a, b in zip(there, field.shape, strict=True)):
+                continue
+            p, q = field[here], field[there]
+            if (p > level) != (q > level):
+                found.append(np.array(here) + fraction(p, q, level) * np.array(step))
+    return np.array(found)
+
+
+def _dense(field, level):
+    """A point on every edge, crossed or not."""
+    p, q = field[:-1], field[1:]
+    points = np.argwhere(np.ones_like(p)).astype(float)
+    points[:, 0] += ((level - p) / (q - p)).ravel()
+    return points
+
+
+wrong("edge_vertices", "middle", lambda f, level: _walk(f, level, lambda p, q, level: 0.5))
+wrong("edge_vertices", "far end", lambda f, level: _walk(f, level, lambda p, q, level: (level - q) / (p - q)))
+wrong("edge_vertices", "x are missing", lambda f, level: _walk(f, level, steps=((1, 0, 0), (0, 1, 0))))
+wrong("edge_vertices", "indices|(z, y, x)|order", lambda f, level: np.flip(_walk(f, level), axis=1))
+wrong("edge_vertices", "level", lambda f, level: _walk(f, 0.5))
+wrong("edge_vertices", "first voxel", lambda f, level: _walk(f, level, lambda p, q, level: 0))
+wrong("edge_vertices", "rows|points|shape", _dense)
+wrong("edge_vertices", "half|0.5", lambda f, level: _walk(f, level) + 0.5)
+wrong("edge_vertices", "one off|voxel too|1", lambda f, level: _walk(f, level) + 1)
+wrong("edge_vertices", "axes|transposed|rows", lambda f, level: _walk(f, level).T)
+
+
+def _four(image, points, nearest=False, turned=False):
+    """By scipy; beyond the border the nearest pixel."""
+    rows, columns = (points[:, 0], points[:, 1]) if turned else (points[:, 1], points[:, 0])
+    order = 0 if nearest else 1
+    channels = [
+        ndimage.map_coordinates(image[..., c].astype(float), [rows, columns], order=order, mode="nearest")
+        for c in range(3)
+    ]
+    return np.stack(channels, axis=1)
+
+
+wrong("sample_bilinear", "nearest|four", lambda i, p: _four(i, p, nearest=True))
+wrong("sample_bilinear", "swapped", lambda i, p: _four(i, p, turned=True))
+wrong("sample_bilinear", "rounded|whole|cut", lambda i, p: _four(i, p).astype(np.uint8))
+wrong("sample_bilinear", "255|0 to 1", lambda i, p: _four(i / 255, p))
+wrong("sample_bilinear", "BGR", lambda i, p: _four(i, p)[:, ::-1])
+wrong("sample_bilinear", "half", lambda i, p: _four(i, p - 0.5))
+wrong("sample_bilinear", "IndexError|inside|bounds", lambda i, p: i[p[:, 1].astype(int) + 10**6, p[:, 0].astype(int)])
+wrong("sample_bilinear", "grey|axis", lambda i, p: _four(i, p).mean(axis=1))
+
+
+def _by_faces(v, f, weighted=True, outwards=True):
+    """Face by face, in a loop."""
+    normals = np.zeros((len(v), 3))
+    for i, j, k in f:
+        n = np.cross(v[j] - v[i], v[k] - v[i]) * (1 if outwards else -1)
+        n = n if weighted else n / np.sqrt((n**2).sum())
+        for corner in (i, j, k):
+            normals[corner] += n
+    return normals / np.sqrt((normals**2).sum(axis=1))[:, None]
+
+
+wrong("vertex_normals", "other way|sign", lambda v, f: _by_faces(v, f, outwards=False))
+wrong("vertex_normals", "same|large faces", lambda v, f: _by_faces(v, f, weighted=False))
+wrong("vertex_normals", "length|one long|normalised", lambda v, f: _by_faces(v, f) * np.arange(1, len(v) + 1)[:, None])
+wrong("vertex_normals", "per face|face", lambda v, f: np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]))
+wrong("vertex_normals", "middle|ball", lambda v, f: (v - v.mean(0)) / np.linalg.norm(v - v.mean(0), axis=1)[:, None])
+wrong("vertex_normals", "absolute", lambda v, f: np.abs(_by_faces(v, f)))
+wrong("vertex_normals", "None|return", lambda v, f: None)
+wrong("vertex_normals", "order|reversed|swapped", lambda v, f: _by_faces(v, f)[:, ::-1])
+
+
+def _torch_normals(v, f):
+    v, f = torch.tensor(v), torch.tensor(np.ascontiguousarray(f), dtype=torch.long)
+    n = torch.linalg.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]])
+    total = torch.zeros_like(v)
+    for corner in f.T:
+        total.index_add_(0, corner, n)
+    return F.normalize(total, dim=1)
+
+
+right("edge_vertices", "loops", _walk)
+right(
+    "edge_vertices", "by slices, x first", lambda f, level: np.vstack([_slices(f, level, axis) for axis in (2, 0, 1)])
+)
+right("edge_vertices", "a list", lambda f, level: [tuple(point) for point in _walk(f, level)])
+right("sample_bilinear", "scipy", _four)
+right("sample_bilinear", "float32", lambda i, p: _four(i, p).astype(np.float32))
+right("vertex_normals", "a loop", _by_faces)
+right("vertex_normals", "torch", _torch_normals)
+
+
+def _slices(f, level, axis):
+    f = np.moveaxis(f, axis, 0)
+    inside = f > level
+    k, i, j = np.nonzero(inside[1:] ^ inside[:-1])
+    t = (f[k, i, j] - level) / (f[k, i, j] - f[k + 1, i, j])
+    return np.moveaxis(np.array([k + t, i, j]), 0, 1)[:, np.argsort(np.r_[axis, np.delete(np.arange(3), axis)])]

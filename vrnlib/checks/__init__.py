@@ -34,6 +34,7 @@ MODULES = (
     "hourglass",
     "training",
     "visualisation",
+    "surfaces",
 )
 #: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
 DRAWS = 3
