@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sets the workbook up and runs its jobs. `bash build.sh help` explains each verb.
 set -euo pipefail
+CALLED_FROM="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan"
+EXTRAS="lab,test,fan,course"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -24,8 +25,11 @@ bash build.sh test-everywhere  run tests and notebooks as other processors, libr
 bash build.sh test-mutations   make known mistakes one by one and list the tests that notice (minutes)
 bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
+bash build.sh course DIR  write an nbgrader course of the notebooks into the new folder DIR (notebooks/TEACHING.md)
+bash build.sh site      write the lectures as web pages with living 3D views into site/ (minutes)
+bash build.sh test-course  release, hand in, grade and return all assignments; run all student copies undone (minutes)
 bash build.sh notebooks  rebuild the lecture and student notebooks from notebooks/source and execute them
-bash build.sh clean      remove .venv, .venv-lowest, compiled files, caches, dist/ and demo_results/
+bash build.sh clean      remove .venv, .venv-lowest, compiled files, caches, dist/, site/ and demo_results/
 bash build.sh help       this text
 
 VRN_PYTHON=python3.12 bash build.sh   set up with this Python (3.10 or newer) instead of the first one found
@@ -245,14 +249,27 @@ smoke_test() {  # $1: the folder of python and vrn
     done
 }
 
-clean() {
-    rm -rf "$VENV" .venv-lowest .venv-newest .mypy_cache build dist demo_results ./*.egg-info .pytest_cache .ruff_cache
-    rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
-    find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
-    say "Removed .venv, .venv-lowest, compiled files, caches and demo_results/."
+write_course() {  # $1: the folder, as it is named from where the user stands
+    local folder="$1"
+    [[ -n "$folder" ]] || fail "name a new folder for the course, such as: bash build.sh course my-course"
+    [[ "$folder" == /* ]] || folder="$CALLED_FROM/$folder"
+    "$PY" -m vrnlib.course assignments "$folder"
 }
 
-(( $# <= 1 )) || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
+run_course_tests() {
+    VRN_COURSE=all MPLBACKEND=agg OMP_NUM_THREADS=1 "$PY" -m pytest tests/test_course.py tests/test_course_nbgrader.py \
+        -n "$(( $(cores) > 2 ? 2 : $(cores) ))" --dist loadfile -q -p no:cacheprovider
+}
+
+clean() {
+    rm -rf "$VENV" .venv-lowest .venv-newest .mypy_cache build dist demo_results site ./*.egg-info .pytest_cache .ruff_cache
+    rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
+    find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+    say "Removed .venv, .venv-lowest, compiled files, caches, site/ and demo_results/."
+}
+
+(( $# <= 1 )) || [[ "$1" == course && $# == 2 ]] \
+    || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
 case "${1:-setup}" in
     setup) setup; say "Ready. Try: bash build.sh demo" ;;
     demo) setup; demo ;;
@@ -261,6 +278,9 @@ case "${1:-setup}" in
     test-everywhere) setup; test_everywhere ;;
     test-mutations) setup; "$PY" tests/mutations.py ;;
     test-lowest) test_lowest ;;
+    test-course) setup; run_course_tests ;;
+    course) setup; write_course "${2:-}" ;;
+    site) setup; rm -rf site; "$PY" -m vrnlib.course site site ;;
     lab) setup; exec "$VENV/bin/jupyter" lab notebooks ;;
     notebooks) setup; "$PY" -m vrnlib.course build && "$PY" -m vrnlib.course execute ;;
     clean) clean ;;

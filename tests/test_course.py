@@ -1,4 +1,4 @@
-"""The course: lecture, student copy and assignment agree; solutions are the library's; an undone exercise stops nothing."""
+"""The course: lecture and student's copy agree, solutions are the library's, an undone exercise stops nothing."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
 """Small helpers for the notebooks: pictures that say what they show, 3D views, sliders, and a photo of one's own.
 
-A widget lives only as long as its kernel. So each view and each slider also stores a PNG, which is what a reader sees
-on a page that runs no code; its alt text describes it to whoever cannot see it. None of them uses ``interact``, whose
-output is never the same twice.
+A widget lives only as long as its kernel. So each view and each slider also stores a picture, which is what a reader
+sees on a page that runs no code. What is to be seen stands below each picture, as JupyterLab shows no alt text of an
+output. None of the widgets uses ``interact``, whose output is never the same twice.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 
 from tddfa.arrays import Image
+from tddfa.files import write_bytes
 from vrnlib.images import read_photo
-from vrnlib.show import picture_grid, plot_surface, png_bytes, render_views
+from vrnlib.show import k3d_html, picture_grid, plot_surface, png_bytes, render_views
 from vrnlib.surface import Surface
 from vrnlib.synthetic.faces import Sample, render_pair
+
 
 #: Runs in the browser: a button, the camera's picture, and one frame of it as a JPEG for Python.
 CAMERA = """
@@ -56,7 +61,7 @@ export default { render };
 
 @dataclass(frozen=True, repr=False)
 class Picture:
-    """The bytes of a PNG file and a sentence about it. Where a page shows no pictures, it shows the sentence."""
+    """The bytes of a PNG or JPEG file and a sentence about it, which is shown as its caption."""
 
     data: bytes
     alt: str
@@ -64,8 +69,13 @@ class Picture:
     def __repr__(self) -> str:
         return f"Picture({len(self.data)} bytes, alt={self.alt!r})"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        return {"image/png": self.data, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        kind = "image/png" if self.data.startswith(b"\x89PNG") else "image/jpeg"
+        display({kind: self.data, "text/plain": "(a picture)"}, metadata={kind: {"alt": self.alt}}, raw=True)
+        caption = f'<figcaption style="opacity: 0.75">{html.escape(self.alt)}</figcaption>'
+        display({"text/html": caption, "text/plain": self.alt}, raw=True)
 
 
 def picture(content: Any, *, alt: str) -> Picture:
@@ -81,7 +91,7 @@ def picture(content: Any, *, alt: str) -> Picture:
     if len(alt.strip()) <= 20:
         raise ValueError(f"Expected a sentence that describes the picture, got {alt!r}; write what is to be seen.")
     if isinstance(content, np.ndarray):
-        data = png_bytes(content)
+        data = _smaller(content)
     else:
         import matplotlib.pyplot as plt
 
@@ -90,6 +100,13 @@ def picture(content: Any, *, alt: str) -> Picture:
         plt.close(content)
         data = buffer.getvalue()
     return Picture(data, alt)
+
+
+def _smaller(content: np.ndarray) -> bytes:
+    """PNG, or JPEG where that is less than half as large: photographs, which make a notebook heavy."""
+    png, buffer = png_bytes(content), io.BytesIO()
+    PIL.Image.fromarray(content).save(buffer, format="JPEG", quality=88)
+    return buffer.getvalue() if buffer.tell() < len(png) / 2 else png
 
 
 def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:
@@ -106,12 +123,26 @@ def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:
 
 
 def view(surface: Surface, *, alt: str, size: int = 240) -> None:
-    """Show a surface twice: a k3d widget to turn with the mouse, and a stored picture from three sides."""
+    """Show a surface twice: a k3d widget to turn with the mouse, and a stored picture from three sides.
+
+    Where the environment's VRN_VIEW_PAGES names a folder, a page in it takes the widget's place, for readers without a
+    kernel: the course's site is made so.
+    """
     from IPython.display import display
 
-    plot_surface(surface, max_faces=60_000).display()
-    sides = ("front", "three-quarter", "side")
-    display(picture(render_views(surface, views=sides, size=size, colored=surface.colors is not None), alt=alt))
+    folder = os.environ.get("VRN_VIEW_PAGES")
+    if folder:
+        page = k3d_html(surface, max_faces=60_000).encode("utf-8")
+        name = f"{hashlib.sha256(page).hexdigest()[:12]}.html"
+        write_bytes(Path(folder, name), page)
+        frame = f'<iframe class="view" src="views/{name}" title="{html.escape(alt)}" loading="lazy"></iframe>'
+        display({"text/html": frame, "text/plain": "(a 3D view)"}, raw=True)
+    else:
+        plot_surface(surface, max_faces=60_000).display()
+    sides = render_views(
+        surface, views=("start", "front", "side"), size=size, colored=surface.colors is not None, perspective=True
+    )
+    display(picture(sides, alt=alt))
 
 
 def sliders(

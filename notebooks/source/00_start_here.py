@@ -223,6 +223,20 @@ assert iou(right, volume) == 1 and iou(broken, volume) < 0.5
 cuts = [np.repeat(v[:, :, 96].T[:, 4:196, None] * np.uint8(255), 3, axis=2) for v in (right, broken)]
 picture(picture_grid(cuts, ["right", "reshaped"]), alt="Left a cut through a head, right the same voxels as noise.")
 
+# %% [markdown] question="axes_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. Two programs exchange volumes of 200 × 192 × 192. Yours shows the face lying on its side, theirs does
+# not, and no error was raised. In five sentences: what may have happened, and which two checks would have found it at
+# once?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: the axes are in another order, or an array was reshaped where it had to be transposed.
+# - 1 point: a number that tells, such as the IoU with a known volume, or where the tip of the nose lies.
+# - 1 point: a look at a slice or at the surface, and the order written down where the file is read.
+# </details>
+
 # %% [markdown]
 # ## Summary
 #

@@ -123,8 +123,8 @@ picture(figure, alt=alt)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell below is `vrnlib.checks.cropping.decode_heatmap`. `vrnlib.network.FAN` has another, because it takes 68 maps at
-# once, as tensors, and is trained through it.
+# The cell below is `vrnlib.checks.cropping.decode_heatmap`. `vrnlib.network.FAN` has another, because it takes 68 maps
+# at once, as tensors, and is trained through it.
 # </details>
 
 # %% exercise="decode_heatmap"
@@ -184,12 +184,12 @@ panels, titles, offs = [cv2.rectangle(leaning.copy(), corners[:2], corners[2:], 
 looks = {"first look": (upright, first), "second look": (tilted, second), "mean": (tilted, (second + third) / 2)}
 for name, (square, points) in looks.items():
     matrix = alignment.square_matrix(square[0], 256)
-    red, green = transform_points(points[0, :, :2], matrix), transform_points(truth, matrix)
-    panels.append(draw_errors(alignment.square_picture(leaning, square[0], 256), red, green, enlarge=1))
+    found, right = transform_points(points[0, :, :2], matrix), transform_points(truth, matrix)
+    panels.append(draw_errors(alignment.square_picture(leaning, square[0], 256), found, right, enlarge=1))
     offs.append(np.linalg.norm(points[0, :, :2] - truth, axis=1).mean())
     titles.append(f"{name}: {offs[-1]:.1f} pixels off")
 assert offs[0] > offs[1] > offs[2]
-alt = "A leaning head in a box; three views with true points in green and found ones in red, which come nearer."
+alt = "A leaning head in a box; three views with true points in blue and found ones in orange, which come nearer."
 picture(picture_grid(panels, titles), alt=alt)
 
 # %% [markdown]
@@ -339,8 +339,8 @@ print("photo → crop → photo moves no landmark by more than 0.01 pixels")
 # ## 7 · Where it fails
 #
 # One good photo proves little. We measure all forty rendered faces, which include every pose. The error is the mean
-# distance of the 68 points in per cent of √(w·h), by yaw as in the papers. Then we look at the six worst: truth green,
-# found red.
+# distance of the 68 points in per cent of √(w·h), by yaw as in the papers. Then we look at the six worst: truth blue,
+# found orange.
 
 # %% tags=["measured"]
 results = [detect(render.image) for render in renders]
@@ -365,7 +365,7 @@ for row in (13, 25, 26, 27):
     far, near = (slice(9, 17), slice(0, 8)) if yaws[row] > 0 else (slice(0, 8), slice(9, 17))
     apart = distances[rows.index(row)]
     assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[17:].mean())
-alt = "Six turned heads with true points in green, found ones in red, and lines between, longest on the jaw's far side."
+alt = "Six turned heads with true points in blue, found ones in orange, lines between, longest on the jaw's far side."
 picture(picture_grid(panels, titles, columns=3), alt=alt)
 
 # %% [markdown]
@@ -434,6 +434,20 @@ right = iou(predict_volume(network, sample.image), sample.volume())
 wrong = iou(predict_volume(network, small), sample.volume())
 print(f"IoU with the right crop {right:.1f}, with the wrong margin {wrong:.1f}")
 assert right > wrong + 0.15
+
+# %% [markdown] question="rule_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A friend wants to cut the crop by the finder's box instead of the landmarks' box, "because that saves a
+# network". In five to ten sentences: what does the friend gain and lose? Use a number from this notebook.
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: gained are time and one thing less that can fail.
+# - 1 point: the finder's box is coarser and does not know how the head leans; the network sees faces of other sizes
+#   and places than those it learnt from.
+# - 1 point: a number, such as the IoU with a wrong margin, or the error of the first look against the second.
+# </details>
 
 # %% [markdown]
 # ## Summary

@@ -527,6 +527,19 @@ tiles = [np.repeat(cut, 3, axis=2) for cut in cuts]
 alt = "Two cuts through the middle: the solid is filled, the shell is a dotted line."
 picture(picture_grid(tiles, ["solid", "shell"]), alt=alt)
 
+# %% [markdown] question="targets_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. The original targets were splatted vertices: 0.3 % of the voxels, where a solid has 9 to 15 %. In five to
+# ten sentences: what would a network learn from them, and why does no loss curve tell?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: nearly every voxel is empty, so an empty answer is nearly free of loss.
+# - 1 point: a shell with holes has no inside; the 0.5 level set is no face.
+# - 1 point: the loss falls all the same; only an IoU with the true solid, or a look, shows it.
+# </details>
+
 # %% [markdown]
 # ## Summary
 #

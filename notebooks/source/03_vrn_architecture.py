@@ -517,6 +517,19 @@ for axis, values, name in [(axes[0], sigmoid, "sigmoid"), (axes[1], softmax, "so
 assert iou(sigmoid, solid) == 1 and iou(softmax, solid) < 0.05
 picture(figure, alt="One column: the sigmoid is 1 throughout the solid, the softmax stays near 0.")
 
+# %% [markdown] question="voxels_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. VRN has no 3D convolution; its 200 slices are channels. In five to ten sentences: what does that save,
+# what does it give up, and which experiment would tell whether it matters?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: saved are memory and work; the maps are 48 × 48 whatever the depth.
+# - 1 point: given up is that neighbouring slices are neighbours; a shift in depth is learnt for each channel.
+# - 1 point: an experiment with one change, the same data and the same measure, such as the IoU by yaw.
+# </details>
+
 # %% [markdown]
 # ## Summary
 #

@@ -29,7 +29,6 @@
 # %%
 import tempfile
 from pathlib import Path
-
 import numpy as np
 import torch
 from IPython.display import clear_output, display
@@ -146,8 +145,8 @@ print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on aver
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell below is `vrnlib.checks.training.intersection_over_union`. `vrnlib.training.vrn.volume_iou` is another, because
-# it answers for each item of a batch.
+# The cell below is `vrnlib.checks.training.intersection_over_union`. `vrnlib.training.vrn.volume_iou` is another,
+# because it answers for each item of a batch.
 # </details>
 
 # %% exercise="intersection_over_union"
@@ -187,8 +186,8 @@ assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell below is `vrnlib.checks.training.rmsprop_step`. The library takes `torch.optim.RMSprop`, because that keeps the
-# memory of all weights.
+# The cell below is `vrnlib.checks.training.rmsprop_step`. The library takes `torch.optim.RMSprop`, because that keeps
+# the memory of all weights.
 # </details>
 
 # %% exercise="rmsprop_step"
@@ -277,6 +276,19 @@ mean = (known.mean(0) - 0.5).expand(8, -1, -1, -1)
 guess = volume_iou(mean, unseen).mean().item()
 print(f"mean solid:   IoU {guess:.2f}; the real run ends at {log[-1]['held_out_iou']:.2f}")
 assert accuracy > 0.85 and guess < log[-1]["held_out_iou"]
+
+# %% [markdown] question="scores_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A paper reports "voxel accuracy 96 %". In five to ten sentences: why does that say little, what would you
+# ask the authors for, and with what would you compare it?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: nine voxels of ten are empty, so that an empty answer has about 90 %.
+# - 1 point: asked for is the IoU, or a distance of surfaces, on faces that were not trained on.
+# - 1 point: compared with a guess, such as the mean solid, on the same faces.
+# </details>
 
 # %% [markdown]
 # ## Summary

@@ -368,7 +368,7 @@ as_colors = Surface(colored.vertices, colored.faces, ((normals + 1) * 127.5).ast
 views = ["front", "three-quarter", "side"]
 shown = [render_views(as_colors, views=views, size=200, colored=True),
          render_views(colored, views=views, size=200)]
-alt = "Above normals as colours: red looks right, green down, blue to you. Below their light."
+alt = "Above, normals as colours, one colour for each direction; below, the light they make."
 picture(np.concatenate(shown), alt=alt)
 
 # %% [markdown]
@@ -492,6 +492,19 @@ assert inside_out < 0 and np.isclose(deep.volume, 2 * surface.volume, rtol=1e-3)
 shown = [render_views(one, views=["side"], size=220) for one in (surface, deep, fallen)]
 alt = "The face from the side three times: right, twice as deep, and upside down."
 picture(picture_grid(shown, ["right", "z not halved", "y not turned over"], columns=3), alt=alt)
+
+# %% [markdown] question="meshes_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A stranger sends you a .obj of a face. In five to ten sentences: which three properties do you check
+# before you measure anything on it, how, and which mistake does each check find?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point each, up to 3: the sign of the volume (inside out); the extents against each other (depth not halved,
+#   unit); which way y and z point (upside down, mirrored); open edges (no inside, so no volume). The check and the
+#   mistake must both be named.
+# </details>
 
 # %% [markdown]
 # ## Summary

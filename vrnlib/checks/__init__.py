@@ -101,7 +101,9 @@ class Exercise:
         note = f" (it writes into its argument {' and '.join(written)})" if written else ""
         print(f"✓ {self.name}: right on {count} cases{note}")
 
-    def right_cases(self, function: Callable, seed: int, watch: contextlib.AbstractContextManager | None = None) -> list[bool]:
+    def right_cases(
+        self, function: Callable, seed: int, watch: contextlib.AbstractContextManager | None = None
+    ) -> list[bool]:
         """For each case of one draw whether the function is right on it; an error is wrong.
 
         Args:

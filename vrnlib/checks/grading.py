@@ -91,7 +91,8 @@ class Watch:
         above = frame.f_back
         while above is not None and not _is_ours(above):
             if above.f_globals is self.space:
-                self.seen = f"{frame.f_globals['__name__']}.{getattr(frame.f_code, 'co_qualname', frame.f_code.co_name)}"
+                name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # the longer one from Python 3.11 on
+                self.seen = f"{frame.f_globals['__name__']}.{name}"
                 return
             above = above.f_back
 
@@ -109,8 +110,8 @@ def _borrowed(function: Callable) -> str:
     """The name of what is ours in a function or among the classes it is made of, or ""."""
     while isinstance(function, functools.partial):
         function = function.func
-    function = inspect.unwrap(function)
-    parts = function.__mro__ if isinstance(function, type) else [getattr(function, "__func__", function), type(function)]
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    parts = function.__mro__ if isinstance(function, type) else [function, type(function)]
     for part in parts:
         module = str(getattr(part, "__module__", ""))
         if module.split(".")[0] in OURS:

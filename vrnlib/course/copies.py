@@ -92,27 +92,38 @@ def build(sources: list[Path]) -> None:
         print(f"built {target.name}" + ("" if kept else " (to be executed)"))
 
 
-def execute(sources: list[Path], *, timeout: int = 300) -> None:
-    """Run the lecture notebooks and store them with their outputs, on one thread so that numbers repeat."""
+def execute(sources: list[Path]) -> None:
+    """Run the lecture notebooks and store them with their outputs."""
+    for source in sources:
+        notebook, target = executed(source), lecture_path(source)
+        write(notebook, target)
+        print(f"executed {target.name}: {target.stat().st_size / 1e6:.2f} MB")
+
+
+def executed(source: Path, *, timeout: int = 600) -> NotebookNode:
+    """The lecture of a source with its outputs, run on one thread so that numbers repeat.
+
+    Args:
+        source: in percent format.
+        timeout: seconds for a cell.
+    """
     from nbclient import NotebookClient
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
-    for source in sources:
-        notebook, target = read_source(source), lecture_path(source)
-        client = NotebookClient(
-            notebook,
-            timeout=timeout,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(target.parent)}},
-            record_timing=False,
-            store_widget_state=True,  # k3d needs it while it runs; tidy() drops it
-            coalesce_streams=True,
-        )
-        client.execute()
-        tidy(notebook)
-        write(notebook, target)
-        print(f"executed {target.name}: {target.stat().st_size / 1e6:.2f} MB")
+    notebook = read_source(source)
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(lecture_path(source).parent)}},
+        record_timing=False,
+        store_widget_state=True,  # k3d needs it while it runs; tidy() drops it
+        coalesce_streams=True,
+    )
+    client.execute()
+    tidy(notebook)
+    return notebook
 
 
 def tidy(notebook: NotebookNode) -> None:

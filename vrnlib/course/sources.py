@@ -126,7 +126,7 @@ def _text_cell(cell: NotebookNode, marks: dict[str, str], where: str) -> Noteboo
     if name:
         metadata |= {"identity": f"help_{name}", "workbook": {"help": name}}
         if parts[-2:] != ["Typical error", "Solution"] or len(parts) < 3 or not all("int" in p for p in parts[:-2]):
-            raise CourseError(f"{where}: the help of {name!r} needs the parts Hint, Typical error, Solution, not {parts}")
+            raise CourseError(f"{where}: the help of {name!r} needs Hint, Typical error, Solution, not {parts}")
     name = cell.metadata.get("question")
     if name:
         points = cell.metadata.get("points", 1)
