@@ -168,7 +168,8 @@ sliders(model_face, ranges, start=start, sheet=sheet, alt=alt, columns=4)
 # Numbers with $\det R = -1$ are a rotation *and a mirror*: a face with its left ear on the right.
 #
 # > **Weak perspective**: all of a face is the same size in the picture, however deep it is.
-#
+
+# %% [markdown]
 # ### Your turn: compose_pose
 #
 # ●○○ 5 min. Put scale, rotation and shift into the 12 numbers. Only the rotation is scaled. `np.column_stack` builds
@@ -212,7 +213,8 @@ assert np.allclose(compose_pose(scale, rotation, translation), pose, rtol=0.1, a
 # In the model y points *up*, as a ruler would; in a picture y points *down*, as rows are counted. x points to the
 # right in both, z towards the camera in both. The step between them, $\text{diag}(1, -1, 1)$, has the determinant −1.
 # It is no turn of the head, so it stays out of $R$ and comes after it, as a step of its own.
-#
+
+# %% [markdown]
 # ### Your turn: to_image_axes
 #
 # ●○○ 5 min. Scale all three coordinates, turn y over, and move x and y by `middle`. Depth stays where it is.
@@ -355,7 +357,8 @@ picture(picture_grid(views, ["open, from behind", "closed, from behind"]), alt=a
 #
 # Now each voxel gets a yes or no: is its centre inside? The volume is `[z, y, x]`, with two slices per pixel of depth,
 # $k = 2 z + \text{offset}$ [3, § 3.2].
-#
+
+# %% [markdown]
 # ### Your turn: fill_columns
 #
 # ●●○ 10 min. Each pixel looks along one column of voxels. Two depth maps say where the solid begins and ends there.

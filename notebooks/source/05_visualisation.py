@@ -419,7 +419,7 @@ with tempfile.TemporaryDirectory() as folder:
         save_surface(path, colored)
         mesh = trimesh.load(path, force="mesh")
         nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
-        print(f".{ending}: {len(mesh.faces):,} faces, volume {mesh.volume:,.0f}, nose {nose.round()}")
+        print(f".{ending} {len(mesh.faces):,} faces, volume {mesh.volume:.0f}, nose {nose.round()}")
         assert mesh.volume > 0 and len(mesh.faces) == len(colored.faces)
 
 # %% [markdown]
