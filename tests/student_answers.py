@@ -949,3 +949,31 @@ def _slices(f, level, axis):
     k, i, j = np.nonzero(inside[1:] ^ inside[:-1])
     t = (f[k, i, j] - level) / (f[k, i, j] - f[k + 1, i, j])
     return np.moveaxis(np.array([k + t, i, j]), 0, 1)[:, np.argsort(np.r_[axis, np.delete(np.arange(3), axis)])]
+
+
+# 00: find_fault
+def _by_flips(broken, right, names=(0, 1, 2), swapped=3, rest=4):
+    """By the flips of NumPy, x first."""
+    for name, axis in zip(names, (2, 1, 0), strict=True):
+        if (np.flip(right, axis) == broken).all():
+            return name
+    return swapped if (np.swapaxes(right, 1, 2) == broken).all() else rest
+
+
+def _by_overlap(broken, right):
+    """The candidate that overlaps best; a shell has fewer voxels."""
+    if broken.sum() < right.sum():
+        return 4
+    flips = [np.fliplr(right.transpose(1, 2, 0)).transpose(2, 0, 1), np.flip(right, 1), np.flip(right, 0)]
+    return np.argmax([(one & broken).sum() for one in [*flips, np.transpose(right, (0, 2, 1))]])
+
+
+wrong("find_fault", "exchanged", lambda b, r: _by_flips(b, r, (1, 0, 2)))
+wrong("find_fault", "z is the first", lambda b, r: _by_flips(b, r, (2, 1, 0)))
+wrong("find_fault", "from 1|begin at 0", lambda b, r: _by_flips(b, r) + 1)
+wrong("find_fault", "transpose(0, 2, 1)", lambda b, r: _by_flips(b, r, swapped=4))
+wrong("find_fault", "compare", lambda b, r: 4 if b.sum() < r.sum() else 0)
+wrong("find_fault", "4", lambda b, r: _by_flips(b, r, rest=-1))
+wrong("find_fault", "str", lambda b, r: ["x", "y", "z", "swap", "shell"][_by_flips(b, r)])
+right("find_fault", "flips", _by_flips)
+right("find_fault", "the best overlap", _by_overlap)

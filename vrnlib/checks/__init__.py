@@ -27,6 +27,7 @@ from vrnlib.checks.diagnosis import diagnose
 #: The modules with exercises, in the order of the notebooks.
 MODULES = (
     "start",
+    "faults",
     "cropping",
     "targets",
     "pipeline",

@@ -49,13 +49,20 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _field_cases(rng: np.random.Generator) -> list[tuple]:
     """Waves on small lattices of three different sides, and a larger one."""
-    cases = []
-    for sides, level in (((5, 6, 7), 0.5), ((7, 5, 6), float(rng.uniform(0.25, 0.45))), ((20, 24, 22), 0.6)):
-        z, y, x = np.mgrid[tuple(slice(0, side) for side in sides)]
+    sizes = (((5, 6, 7), 0.5), ((7, 5, 6), float(rng.uniform(0.25, 0.45))), ((20, 24, 22), 0.6))
+    return [(_waves(rng, sides, level), level) for sides, level in sizes]
+
+
+def _waves(rng: np.random.Generator, sides: tuple[int, int, int], level: float) -> np.ndarray:
+    """Values from 0 to 1 that cross the level along each axis, never so near to a voxel that rounding would decide."""
+    z, y, x = np.mgrid[tuple(slice(0, side) for side in sides)]
+    while True:
         shift = rng.uniform(0, 6, 3)
         wave = np.sin(z / 2 + shift[0]) + np.sin(y / 1.5 + shift[1]) * np.cos(x / 2.5 + shift[2])
-        cases.append((1 / (1 + np.exp(-2 * wave)) + rng.uniform(-0.02, 0.02, sides), level))
-    return cases
+        field = 1 / (1 + np.exp(-2 * wave)) + rng.uniform(-0.02, 0.02, sides)
+        field = np.where(np.abs(field - level) < 0.02, level + np.copysign(0.02, field - level), field)
+        if all(len(_crossings(field, level, axes=(axis,))) > 3 for axis in range(3)):
+            return field
 
 
 def _sample_cases(rng: np.random.Generator) -> list[tuple]:
@@ -73,7 +80,9 @@ def _sorted_points(answer: Any) -> Any:
     points = as_array(answer)
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype == object:
         return answer
-    return points[np.lexsort(np.round(points.astype(float), 4).T)]
+    cells = np.floor(points.astype(float) + 1e-3)
+    along = np.abs(points - cells).argmax(axis=1)  # of one edge there is one point, and no point is near a voxel
+    return points[np.lexsort([*np.round(points, 2).T, along, *cells.T])]
 
 
 def _crossings(
@@ -181,6 +190,14 @@ EDGE_VERTICES = Exercise(
         "the points are rounded to whole voxels; the fraction is what counts.": lambda f, level: np.round(
             edge_vertices(f, level)
         ),
+        "all points are half a voxel too far; a voxel's value belongs to its centre, at whole numbers.": (
+            lambda f, level: edge_vertices(f, level) + 0.5
+        ),
+        "all points are half a voxel too near; a voxel's value belongs to its centre, at whole numbers.": (
+            lambda f, level: edge_vertices(f, level) - 0.5
+        ),
+        "all points are one voxel too far; the first voxel is at 0.": lambda f, level: edge_vertices(f, level) + 1,
+        "all points are one voxel too near; the first voxel is at 0.": lambda f, level: edge_vertices(f, level) - 1,
         "the fraction is the level itself; divide its distance from the start by the edge's whole rise.": (
             lambda f, level: _crossings(f, level, place=lambda p, q: level + 0 * p)
         ),
