@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan,course"
+EXTRAS="lab,test,fan,train,cluster,course"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -19,9 +19,11 @@ help() {
     cat <<'TEXT'
 bash build.sh            set up: create .venv, install the packages, compile the core, test that it runs
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
-bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
+bash build.sh test       lint, run all tests and all lecture notebooks
+                         (PYTEST_ARGS="-k nms" narrows them, VRN_COVERAGE=1 lists the lines that none of them reaches)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
 bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
+                         (hours; VRN_SETTINGS="oldest avx2" chooses, VRN_NEWEST=1 adds the newest releases)
 bash build.sh test-mutations   make known mistakes one by one and list the tests that notice (minutes)
 bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
@@ -159,46 +161,93 @@ PYTHON
 }
 
 run_tests() {
-    local failed=0 workers
+    local failed=0
     "$VENV/bin/ruff" check . || failed=1
     "$VENV/bin/ruff" format --check --quiet . || { say "ruff format would change files; run it."; failed=1; }
     "$VENV/bin/mypy" || failed=1
+    run_pytest || failed=1
+    return "$failed"
+}
+
+run_pytest() {
+    local workers
     workers="$(cores)"
     (( workers > 4 )) && workers=4
     # One thread per process, as the workers share the cores; test-everywhere tries others.
     local threads="${VRN_THREADS:-1}"
     export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
+    export OMP_WAIT_POLICY=passive  # more threads than cores would wait for each other at full speed
     export MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
-    # The last line on the screen is pytest's own summary.
-    "$PY" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
+    local -a run=("$PY")
+    [[ -z "${VRN_COVERAGE:-}" ]] || run=("$PY" -m coverage run)
+    # The last line on the screen is pytest's own summary, unless coverage is asked for.
+    "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
-        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || failed=1
-    return "$failed"
+        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
+    [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }
 
-# What differs from machine to machine is set by hand: the instructions that PyTorch, oneDNN, OpenBLAS and NumPy use, and
-# the threads. VRN_NEWEST=1 adds the newest releases of everything but torch, in .venv-newest.
-test_everywhere() {
-    local setting failed=0 log
-    log="$(mktemp)"
-    for setting in "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott VRN_THREADS=3" \
-        "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell VRN_THREADS=2" \
-        "NPY_DISABLE_CPU_FEATURES=AVX512F,AVX512CD,AVX512_SKX,AVX512_CLX,AVX512_CNL,AVX512_ICL,AVX512_SPR" \
-        "ONEDNN_MAX_CPU_ISA=SSE41" "VRN_THREADS=2"; do
-        if (export $setting; run_tests >"$log" 2>&1); then say "passed  $setting"
-        else failed=1; say "FAILED  $setting"; grep -E "^(FAILED|ERROR)" "$log" || tail -5 "$log"; fi
+# What differs from machine to machine is set by hand: the threads, and the instructions that each library uses. Each
+# setting is a name and what it puts into the environment; `onnxruntime=LEVEL` stands for a copy of ONNX Runtime.
+SETTINGS="oldest avx2 onnxruntime numpy onednn threads"
+setting() {
+    case "$1" in
+        oldest) echo "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem onnxruntime=sse \
+            NPY_DISABLE_CPU_FEATURES=all OPENCV_CPU_DISABLE=AVX2,AVX512-SKX VRN_THREADS=3 \
+            GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F" ;;
+        avx2) echo "ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell onnxruntime=avx2 \
+            OPENCV_CPU_DISABLE=AVX512-SKX VRN_THREADS=2" ;;
+        onnxruntime) echo "onnxruntime=avx2" ;;  # alone: that is the difference between two laptops that was met
+        numpy) echo "NPY_DISABLE_CPU_FEATURES=all" ;;
+        onednn) echo "ONEDNN_MAX_CPU_ISA=SSE41" ;;
+        threads) echo "VRN_THREADS=2" ;;
+        newest) ;;
+        *) fail "there is no setting '$1'; VRN_SETTINGS may name some of: $SETTINGS newest." ;;
+    esac
+}
+
+apply_setting() {
+    local change
+    for change in $(setting "$1"); do
+        case "$change" in
+            onnxruntime=*)
+                rm -rf "build/${change/=/-}"
+                "$PY" tests/other_processor.py "${change#*=}" "build/${change/=/-}" || return 1
+                export PYTHONPATH="$PWD/build/${change/=/-}" ;;
+            NPY_DISABLE_CPU_FEATURES=all)
+                NPY_DISABLE_CPU_FEATURES="$("$PY" -c \
+                    'from numpy._core._multiarray_umath import __cpu_dispatch__ as names; print(*names, sep=",")')"
+                export NPY_DISABLE_CPU_FEATURES ;;
+            *) export "$change" ;;
+        esac
     done
-    if [[ -n "${VRN_NEWEST:-}" ]]; then
-        "$(find_python)" -m venv --clear .venv-newest
-        .venv-newest/bin/python -m pip install --quiet --disable-pip-version-check \
-            "$(grep '^torch==' constraints.txt)" -e ".[$EXTRAS]"
-        if (PY=.venv-newest/bin/python; run_tests >"$log" 2>&1); then say "passed  newest releases"
-        else failed=1; say "FAILED  newest releases"; grep -E "^(FAILED|ERROR)" "$log" || tail -5 "$log"; fi
-    fi
-    rm -f "$log"
+}
+
+install_newest() {  # of everything but torch, in an environment of its own
+    "$(find_python)" -m venv --clear .venv-newest
+    .venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+        "$(grep '^torch==' constraints.txt)" -e ".[$EXTRAS]"
+}
+
+test_everywhere() {
+    local name log failed=0
+    mkdir -p build
+    for name in ${VRN_SETTINGS:-$SETTINGS ${VRN_NEWEST:+newest}}; do
+        setting "$name" >/dev/null
+        log="build/test-$name.log"
+        if (
+            { [[ "$name" != newest ]] || { install_newest && PY=.venv-newest/bin/python; }; } \
+                && apply_setting "$name" && run_pytest
+        ) >"$log" 2>&1; then say "passed  $name: $(tail -n 1 "$log")"
+        else
+            failed=1
+            say "FAILED  $name: $(tail -n 1 "$log")  ($log)"
+            grep -E "^(FAILED|ERROR)" "$log" || true
+        fi
+    done
     return "$failed"
 }
 
@@ -213,15 +262,17 @@ run_browser_tests() {
         say "Skipped: the browser tests need the program chromium, which is not here and could not be installed."
         return 0
     fi
-    "$PY" -c 'import playwright, pytest_rerunfailures' 2>/dev/null || pip_install playwright pytest-rerunfailures || {
-        say "Skipped: the browser tests need the Python packages of the extra 'browser', which pip could not install."
+    "$PY" -c 'import gradio, playwright, pytest_rerunfailures' 2>/dev/null \
+        || pip_install gradio playwright pytest-rerunfailures || {
+        say "Skipped: the browser tests need the packages of the extras 'app' and 'browser', which pip could not install."
         return 0
     }
     # Chromium itself crashes now and then where there is no GPU; only that is tried again, a wrong page is not.
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
-# Installs exactly the lower bounds of pyproject.toml, and torch as in constraints.txt, then makes one reconstruction.
+# Installs exactly the lower bounds of pyproject.toml, those of the extras for users too, and torch as in constraints.txt;
+# then imports every module, makes one reconstruction and takes two steps of a training.
 test_lowest() {
     local python lowest=.venv-lowest
     python="$(find_python)"
@@ -231,7 +282,8 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)>=\(.*\)",$/\1==\2/p' pyproject.toml | grep -v '^torch==' >"$lowest/lowest.txt"
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+        | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
     "${pip[@]}" --no-deps --no-build-isolation .
@@ -242,7 +294,17 @@ test_lowest() {
 smoke_test() {  # $1: the folder of python and vrn
     "$1/python" ../tests/core_smoke.py
     "$1/python" -c 'from PIL import Image; from skimage.data import astronaut; Image.fromarray(astronaut()).save("photo.png")'
-    VRN_CACHE="$PWD/cache" "$1/vrn" reconstruct photo.png -o results
+    "$1/python" - <<'PYTHON'
+import importlib, pkgutil, tddfa, vrnlib
+for package in (tddfa, vrnlib):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if "course" not in module.name and not module.name.endswith("__main__"):  # the course is made with Jupyter
+            importlib.import_module(module.name)
+PYTHON
+    export VRN_CACHE="$PWD/cache" OMP_NUM_THREADS=1
+    "$1/vrn" train vrn -o run --cache renders --renders 4 --held-out 2 --steps 2 --batch 2 --report 1 --workers 0 \
+        --stem 8 --features 16 --size 128
+    "$1/vrn" reconstruct photo.png -o results
     local suffix
     for suffix in html ply png; do
         compgen -G "results/*.$suffix" >/dev/null || fail "reconstruct wrote no .$suffix file."

@@ -1,5 +1,6 @@
 """The command line: files on success, one sentence and exit code 1 otherwise."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ from PIL import Image
 import vrnlib
 from vrnlib import cli
 from vrnlib.commands import photos as photos_module
+from vrnlib.export import ENDINGS
 from vrnlib.landmarks import detectors, official
-from vrnlib.reconstruct import ENDINGS, Networks
+from vrnlib.reconstruct import Networks
 
 
 def block_vrn(crops):
@@ -119,10 +121,15 @@ def test_a_folder_goes_on_after_a_bad_photo(networks, photo, points, tmp_path, c
     Image.open(photo).convert("L").save(folder / "plain.jpg")
     Image.open(photo).save(folder / "other.bmp")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
-    arguments = ["reconstruct", str(folder), "-o", str(out), "--detector", "points", "--points", str(points)]
+    places = tmp_path / "places"
+    places.mkdir()
+    for stem in ("plain", "other"):
+        shutil.copy(points, places / f"{stem}.npy")
+    arguments = ["reconstruct", str(folder), "-o", str(out), "--detector", "points", "--points", str(places)]
     assert cli.main(arguments) == 0
     names = {"plain_png_0", "plain_jpg_0", "other_0"}
-    assert {path.name for path in out.iterdir()} == {name + ending for name in names for ending in ENDINGS}
+    files = {name + ending for name in names for ending in ENDINGS}
+    assert {path.name for path in out.iterdir()} == files | {"skipped.csv"}
     captured = capsys.readouterr()
     assert "skipped:" in captured.err
     assert "broken.jpg" in captured.err
@@ -144,7 +151,7 @@ def test_a_folder_of_points(networks, photo, points, tmp_path, capsys):
 
 def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "face_alignment", None)
-    official.official_fan.cache_clear()
+    official.load_face_alignment.cache_clear()
     Image.open(photo).save(photo.with_name("other.png"))
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out"), "--detector", "fan"]) == 1
     assert "pip install face-alignment" in one_sentence(capsys)
@@ -152,7 +159,7 @@ def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp
 
 def test_a_folder_without_faces_or_photos(networks, photo, tmp_path, capsys):
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out")]) == 1
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["skipped.csv"]
     capsys.readouterr()
     (tmp_path / "empty").mkdir()
     assert cli.main(["reconstruct", str(tmp_path / "empty"), "-o", str(tmp_path / "out")]) == 1
@@ -210,3 +217,26 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--version"])
     assert stopped.value.code == 0 and capsys.readouterr().out == f"vrn {vrnlib.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a program can answer")
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGHUP"])
+def test_a_batch_systems_stop_cleans_up_as_ctrl_c_does(kind, tmp_path):
+    import signal
+
+    job = f"""
+import sys, time
+from tddfa.console import run_command
+def job():
+    try:
+        print("on", flush=True); time.sleep(60)
+    finally:
+        open({str(tmp_path / "cleaned")!r}, "w").close()
+sys.exit(run_command("vrn", job))
+"""
+    running = subprocess.Popen([sys.executable, "-c", job], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout.readline() == "on\n"
+    running.send_signal(getattr(signal, kind))
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (130, "vrn: stopped.\n")
+    assert (tmp_path / "cleaned").exists()

@@ -7,8 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from vrnlib.landmarks import LandmarkError, Landmarks
-from vrnlib.landmarks.detectors import detect
-from vrnlib.landmarks.files import find_points, read_points
+from vrnlib.landmarks.files import GivenPoints, find_points, read_points
 
 POINTS = np.random.default_rng(5).uniform(20, 70, (68, 2)).astype(np.float32)
 POINTS[:2] = (20, 20), (70, 70)
@@ -32,11 +31,11 @@ def test_given_points(tmp_path):
     save_mat(tmp_path / "p.mat", pt2d=(points + 1).T)  # MATLAB counts from 1
     files = [tmp_path / f"p.{ending}" for ending in ("npy", "pts", "mat")]
     for given in (points, points.tolist(), *files, str(files[0]), Landmarks.from_points(points)):
-        (face,) = detect(image, detector="points", points=given)
+        (face,) = GivenPoints(given)(image)
         assert np.abs(face.points - points).max() < 1e-3
         assert face.source == "points"
         assert face.box == pytest.approx((20, 20, 70, 70), abs=1e-3)
-    two = detect(image, detector="points", points=np.stack([points * 0.5, points]))
+    two = GivenPoints(np.stack([points * 0.5, points]))(image)
     assert [round(face.size) for face in two] == [50, 25]
 
 
@@ -47,7 +46,6 @@ def test_a_mat_with_depth_keeps_it(tmp_path):
 
 
 def test_wrong_points_are_sentences(tmp_path):
-    image = np.zeros((100, 100, 3), np.uint8)
     (tmp_path / "p.txt").write_text("1 2")
     (tmp_path / "p.pts").write_text("no braces")
     (tmp_path / "few.pts").write_text(pts_text(POINTS[:5]))
@@ -76,7 +74,7 @@ def test_wrong_points_are_sentences(tmp_path):
     arrays = [None, np.zeros((67, 2)), np.full((68, 2), np.nan), np.zeros((2, 2, 68, 2)), 3, "", ["a"] * 68, object()]
     for wrong in [*files, tmp_path / "missing.npy", tmp_path / "missing.mat", *arrays]:
         with pytest.raises(LandmarkError) as caught:
-            detect(image, detector="points", points=wrong)
+            GivenPoints(wrong)
         assert "\n" not in str(caught.value)
         if isinstance(wrong, Path):
             assert wrong.name in str(caught.value)

@@ -1,4 +1,4 @@
-"""Faces are found, looked at upright, deduplicated and rejected; each source gives points in this project's pixels."""
+"""Faces are found, seen upright, deduplicated and rejected; each source gives points in this project's pixels."""
 
 from types import SimpleNamespace
 
@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 import torch
 
+from tddfa.ibug import CHIN, CHIN_LINE, EYES, MIRRORED, NOSE_TIP, OUTER_EYE_CORNERS
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import crop_face, transform_points
 from vrnlib.images import read_photo
-from vrnlib.landmarks import LandmarkError, detectors
+from vrnlib.landmarks import LandmarkError, Landmarks
 from vrnlib.landmarks.alignment import (
     align,
+    box_squares,
     head_squares,
     head_tilts,
-    look,
     on_grid,
-    refine,
+    predict,
     square_matrix,
     square_picture,
 )
-from vrnlib.landmarks.detectors import DETECTORS, detect, prepare
-from vrnlib.landmarks.ibug import MIRRORED
-from vrnlib.landmarks.onnx_fan import QuickFAN
+from vrnlib.landmarks.detectors import DETECTORS, OpenDetector, TDDFADetector, detect, make_detector
+from vrnlib.landmarks.onnx_fan import OnnxFAN
 from vrnlib.network import FAN, FANConfig
 from vrnlib.synthetic.faces import render_pair
 from vrnlib.training.data import TEST_SEED
@@ -80,32 +80,32 @@ def photo_with_squares(*squares: tuple[int, int, int], size=(400, 600)) -> np.nd
     return image
 
 
-def finder_of(*boxes):
-    """A finder that gives the boxes of FaceBoxes' kind for these boxes of landmarks (x0, y0, x1, y1[, score])."""
+def boxes_of(*boxes):
+    """A face detector that gives FaceBoxes' boxes for these boxes of landmarks (x0, y0, x1, y1[, score])."""
     rows = np.array(boxes, float).reshape(len(boxes), -1)
     rows[:, 1] -= FOREHEAD * (rows[:, 3] - rows[:, 1])
     return lambda _: rows
 
 
-# --- looking at squares -----------------------------------------------------------------------------------------------
+# --- predicting in squares --------------------------------------------------------------------------------------------
 
 
 def test_points_come_back_in_photo_pixels_whatever_the_box():
     image = photo_with_squares((200, 120, 90))
     truth = np.array([199.5, 119.5]) + TEMPLATE * 90
     for box in [(200, 120, 290, 210), (190, 110, 305, 225), (203, 108, 290, 198)]:
-        points, scores = align(image, np.array([box]), RedSquareFAN())
+        points, scores = predict(image, box_squares(box), RedSquareFAN())
         assert np.abs(points[0, :, :2] - truth).max() < 0.3
         assert scores[0] == pytest.approx(0.9)
         side = 1.4 * max(np.ptp(np.reshape(box, (2, 2)), 0))
         assert np.ptp(points[0, :, 2]) == pytest.approx(10 * side / 128, rel=0.006)  # the grid's squares
-    assert [len(one) for one in align(image, np.zeros((0, 4)), RedSquareFAN())] == [0, 0]
+    assert [len(one) for one in predict(image, np.zeros((0, 4)), RedSquareFAN())] == [0, 0]
 
 
-def test_a_mirrored_look_gives_the_points_of_the_photo():
+def test_a_mirrored_pass_gives_the_points_of_the_photo():
     image = photo_with_squares((200, 120, 90))
     squares = np.array([[240.0, 170, 150, 0], [250, 160, 170, 0]])
-    plain, mirrored = (look(image, squares, RedSquareFAN(), mirrored=how)[0] for how in (False, True))
+    plain, mirrored = (predict(image, squares, RedSquareFAN(), mirrored=how)[0] for how in (False, True))
     assert np.abs(plain - mirrored).max() < 0.2
 
 
@@ -119,14 +119,15 @@ def test_squares_of_tilted_heads(tilt):
     square = head_squares(points)[0]
     assert square == pytest.approx([150, 140, 140, tilt], abs=1e-6)
     image = np.zeros((300, 300, 3), np.uint8)
-    for x, y in points[0][[8, 36, 45]]:
+    marked = [CHIN, *OUTER_EYE_CORNERS]
+    for x, y in points[0][marked]:
         rows, columns = np.mgrid[:300, :300]
         spot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8)
         image = np.maximum(image, np.rint(spot)[..., None].astype(np.uint8))
     picture = square_picture(image, square, 256)
     seen = transform_points(points[0], square_matrix(square, 256))
-    assert np.allclose(seen[8, 0], 127.5, atol=0.01) and seen[8, 1] > seen[36, 1]
-    for x, y in seen[[8, 36, 45]]:
+    assert np.allclose(seen[CHIN, 0], 127.5, atol=0.01) and seen[CHIN, 1] > seen[OUTER_EYE_CORNERS[0], 1]
+    for x, y in seen[marked]:
         part = picture[round(float(y)) - 9 : round(float(y)) + 10, round(float(x)) - 9 : round(float(x)) + 10, 0]
         moments = cv2.moments(part)
         found = np.array([moments["m10"], moments["m01"]]) / moments["m00"] - 9 + [round(float(x)), round(float(y))]
@@ -147,7 +148,7 @@ def test_squares_that_nearly_agree_become_one():
 @needs_weights
 def test_rounding_in_the_fan_does_not_grow():
     """Processors differ by a hundred-thousandth of a pixel in the FAN's points; nearly every crop is the same still."""
-    fan, same = QuickFAN(load_network(OPEN_FAN)), 0
+    fan, same = OnnxFAN(load_network(OPEN_FAN)), 0
     random = np.random.default_rng(0)
 
     class Noisy:
@@ -160,8 +161,8 @@ def test_rounding_in_the_fan_does_not_grow():
     for index in range(8):
         sample = render_pair(TEST_SEED, index, canvas=256)
         low, high = sample.landmarks[:, :2].min(axis=0), sample.landmarks[:, :2].max(axis=0)
-        box = finder_of((*low, *high))(None)
-        one, other = (crop_face(sample.image, refine(sample.image, box, how)[0][0]) for how in (fan, Noisy()))
+        box = boxes_of((*low, *high))(None)
+        one, other = (crop_face(sample.image, align(sample.image, box, how)[0][0]) for how in (fan, Noisy()))
         same += np.array_equal(one.image, other.image)
     assert same >= 7  # one may lie at an edge of a grid
 
@@ -183,7 +184,7 @@ class TwoDotsFAN:
             place.append(np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum())
         down = place[1] - place[0]
         self.tilts.append(float(np.degrees(np.arctan2(-down[0], down[1]))))
-        eyes, chin = TEMPLATE[36:48].mean(axis=0), TEMPLATE[6:11].mean(axis=0)
+        eyes, chin = TEMPLATE[EYES].mean(axis=0), TEMPLATE[CHIN_LINE].mean(axis=0)
         across = np.array([down[1], -down[0]])
         steps = (TEMPLATE - eyes) / (chin - eyes)[1]
         points = place[0] + steps[:, 1:] * down + steps[:, :1] * across
@@ -192,18 +193,18 @@ class TwoDotsFAN:
 
 
 @pytest.mark.parametrize("tilt", [-45, 0, 45])
-def test_later_looks_see_the_head_upright(tilt):
+def test_later_passes_see_the_head_upright(tilt):
     image = np.full((240, 240, 3), 90, np.uint8)
     direction = np.array([-np.sin(np.radians(tilt)), np.cos(np.radians(tilt))])
     for offset, colour in ((-20, (255, 0, 0)), (25, (0, 0, 255))):
         x, y = np.array([120, 118]) + offset * direction
         cv2.circle(image, (round(16 * x), round(16 * y)), 16 * 5, colour, -1, cv2.LINE_AA, 4)
     fan = TwoDotsFAN()
-    points, scores = refine(image, np.array([[75, 60, 165, 165, 0.45]]), fan)
+    points, scores = align(image, np.array([[75, 60, 165, 165, 0.45]]), fan)
     assert np.allclose(fan.tilts, [tilt, 0, 0], atol=1)
     assert head_tilts(points)[0] == pytest.approx(tilt, abs=1)
-    assert scores[0] == pytest.approx(np.sqrt(0.45 * 0.8), abs=0.02)  # the finder's score counts, too
-    middle = points[0, 36:48, :2].mean(axis=0)
+    assert scores[0] == pytest.approx(np.sqrt(0.45 * 0.8), abs=0.02)  # the face detector's score counts, too
+    middle = points[0, EYES, :2].mean(axis=0)
     assert np.allclose(middle, [120, 118] - 20 * direction, atol=0.5)
 
 
@@ -211,7 +212,7 @@ def test_later_looks_see_the_head_upright(tilt):
 def test_the_exported_fan_equals_the_fan():
     fan = load_network("fan_open")
     before = dict(fan.named_modules())
-    quick = QuickFAN(fan)
+    quick = OnnxFAN(fan)
     crops = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected, got = fan(crops), quick(crops)
@@ -223,7 +224,7 @@ def test_the_exported_fan_equals_the_fan():
 def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("VRN_CACHE", str(tmp_path / "file"))
-    quick = QuickFAN(FAN(FANConfig(stem=8, features=8, depth=1)))
+    quick = OnnxFAN(FAN(FANConfig(stem=8, features=8, depth=1)))
     with pytest.raises(OSError, match=r"set \$VRN_CACHE") as caught:
         quick(torch.zeros(1, 3, 128, 128))
     assert "\n" not in str(caught.value)
@@ -235,7 +236,7 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
 def test_every_face_is_found_once_largest_first():
     image = photo_with_squares((40, 60, 40), (300, 100, 160), (150, 300, 60))
     boxes = [(35, 58, 80, 95), (310, 90, 450, 250), (300, 120, 470, 270), (155, 295, 215, 355), (500, 300, 560, 360)]
-    faces = detect(image, fan=RedSquareFAN(), finder=finder_of(*boxes))
+    faces = detect(image, OpenDetector(RedSquareFAN(), face_detector=boxes_of(*boxes)))
     assert [round(face.size) for face in faces] == [160, 60, 40]
     x0, y0, x1, y1 = faces[0].box
     assert np.allclose([x0, y0, x1, y1], [299.5, 99.5, 459.5, 259.5], atol=0.5)
@@ -245,27 +246,28 @@ def test_every_face_is_found_once_largest_first():
 
 def test_a_box_without_a_face_is_rejected():
     image = photo_with_squares()
-    finder = finder_of((100, 100, 200, 200), (300, 50, 420, 170))
-    assert detect(image, fan=RedSquareFAN(), finder=finder) == []
+    boxes = boxes_of((100, 100, 200, 200), (300, 50, 420, 170))
+    assert OpenDetector(RedSquareFAN(), face_detector=boxes)(image) == []
 
 
-def test_a_face_that_the_finder_doubts_is_rejected():
+def test_a_face_that_the_face_detector_doubts_is_rejected():
     image = photo_with_squares((200, 120, 90))
     for score, faces in ((0.1, 0), (0.5, 1)):
-        assert len(detect(image, fan=RedSquareFAN(), finder=finder_of((200, 120, 290, 210, score)))) == faces
-    finder = finder_of((200, 120, 290, 210, 0.1))
-    assert len(detect(image, fan=RedSquareFAN(), finder=finder, min_score=0.2)) == 1
+        boxes = boxes_of((200, 120, 290, 210, score))
+        assert len(OpenDetector(RedSquareFAN(), face_detector=boxes)(image)) == faces
+    boxes = boxes_of((200, 120, 290, 210, 0.1))
+    assert len(OpenDetector(RedSquareFAN(), face_detector=boxes, min_score=0.2)(image)) == 1
 
 
 def test_points_that_run_away_are_rejected():
     image = photo_with_squares((200, 120, 90))
-    finder = finder_of((200, 120, 290, 210))
-    assert len(detect(image, fan=RedSquareFAN(), finder=finder)) == 1
-    assert detect(image, fan=RunawayFAN(), finder=finder) == []
+    boxes = boxes_of((200, 120, 290, 210))
+    assert len(OpenDetector(RedSquareFAN(), face_detector=boxes)(image)) == 1
+    assert OpenDetector(RunawayFAN(), face_detector=boxes)(image) == []
 
 
 class RunawayFAN(RedSquareFAN):
-    """Always says that the face is a quarter to the right of where it looked, and is sure of it."""
+    """Always says that the face is a quarter to the right of the square's middle, and is sure of it."""
 
     def __call__(self, crops):
         points = np.column_stack([20 + 90 * TEMPLATE + [35, 0], np.zeros(68)]).astype(np.float32)
@@ -277,30 +279,36 @@ class RunawayFAN(RedSquareFAN):
 @pytest.mark.parametrize("boxes", [np.zeros((0, 5), np.float32), np.zeros((0, 4)), []])
 def test_no_box_needs_no_network(boxes):
     image = np.full((200, 200, 3), 128, np.uint8)
-    assert detect(image, fan=object(), finder=lambda _: boxes) == []
-    assert detect(image, detector="tddfa", regressor=object(), finder=lambda _: boxes) == []
+    assert OpenDetector(object(), face_detector=lambda _: boxes)(image) == []
+    assert TDDFADetector(face_detector=lambda _: boxes, regressor=object())(image) == []
 
 
 @needs_weights
 def test_models_are_loaded_once(tmp_path):
-    assert detectors.open_finder() is detectors.open_finder()
-    assert detectors.tddfa_models() is detectors.tddfa_models()
-    assert detectors._open_fan(None) is detectors._open_fan("fan_open") is detectors._open_fan(str(OPEN_FAN))
+    assert OpenDetector().face_detector is OpenDetector().face_detector
+    assert TDDFADetector().face_detector is TDDFADetector().face_detector
+    assert TDDFADetector().regressor is TDDFADetector().regressor
+    assert OpenDetector().fan is OpenDetector("fan_open").fan is OpenDetector(str(OPEN_FAN)).fan
     copy = tmp_path / "fan.safetensors"
     copy.write_bytes(OPEN_FAN.read_bytes())
-    first = detectors._open_fan(copy)
-    assert detectors._open_fan(copy) is first
+    first = OpenDetector(copy).fan
+    assert OpenDetector(copy).fan is first
     copy.touch()  # trained anew
-    assert detectors._open_fan(copy) is not first
+    assert OpenDetector(copy).fan is not first
 
 
 def test_detection_leaves_torchs_threads_alone():
-    before = torch.get_num_threads()
-    detect(np.full((200, 200, 3), 128, np.uint8), fan=object(), finder=lambda _: [])
-    assert torch.get_num_threads() == before
-    with pytest.raises(ZeroDivisionError):
-        detect(np.full((200, 200, 3), 128, np.uint8), fan=object(), finder=lambda _: 1 / 0)
-    assert torch.get_num_threads() == before
+    image, before = np.full((200, 200, 3), 128, np.uint8), torch.get_num_threads()
+    inside = []
+    for made in (
+        lambda boxes: OpenDetector(object(), face_detector=boxes),
+        lambda boxes: TDDFADetector(face_detector=boxes, regressor=object()),
+    ):
+        assert detect(image, made(lambda _: inside.append(torch.get_num_threads()) or [])) == []
+        with pytest.raises(ZeroDivisionError):
+            detect(image, made(lambda _: 1 / 0))
+        assert torch.get_num_threads() == before
+    assert inside == [1, 1]
 
 
 ASTRONAUT = (178.8, 80.5, 273.0, 171.5)
@@ -315,7 +323,7 @@ def test_the_astronaut_also_turned(detector, angle):
 
     turn = cv2.getRotationMatrix2D((226, 126), angle, 1.0)
     photo = cv2.warpAffine(astronaut(), turn, (512, 512), borderMode=cv2.BORDER_REFLECT)
-    faces = detect(photo, detector=detector)
+    faces = make_detector(detector)(photo)
     middle = turn @ [226, 126, 1]
     away = [np.hypot(*(np.reshape(face.box, (2, 2)).mean(axis=0) - middle)) for face in faces]
     assert min(away) < 12
@@ -324,7 +332,7 @@ def test_the_astronaut_also_turned(detector, angle):
     face = faces[np.argmin(away)]
     assert face.source == detector and face.points.shape == (68, 3) and face.points.dtype == np.float32
     assert head_tilts(face.points[None])[0] == pytest.approx(-angle, abs=12)
-    assert np.argmax(face.points[:, 2]) in range(29, 36)  # the tip of the nose is nearest to the camera
+    assert np.argmax(face.points[:, 2]) in range(NOSE_TIP - 1, NOSE_TIP + 6)  # the nose is nearest to the camera
     if angle == 0:
         assert np.allclose(face.box, ASTRONAUT, atol=12)
 
@@ -335,7 +343,7 @@ def test_the_faces_of_photographs(assets):
     for name, count in (("emma", 3), ("trump_hillary", 2), ("JianzhuGuo", 1)):
         photo = read_photo(assets / "photos" / f"{name}.jpg")
         assert len(detect(photo)) == count
-        assert len(detect(photo, detector="tddfa")) == count
+        assert len(TDDFADetector()(photo)) == count
 
 
 @needs_weights
@@ -344,7 +352,7 @@ def test_photos_without_a_face(name):
     import skimage.data
 
     photo = getattr(skimage.data, name)()
-    assert detect(photo) == detect(photo, detector="tddfa") == []
+    assert detect(photo) == detect(photo, TDDFADetector()) == []
 
 
 def angles_of(renderer, index: int) -> np.ndarray:
@@ -356,7 +364,7 @@ def angles_of(renderer, index: int) -> np.ndarray:
 
 @needs_weights
 def test_turned_and_tilted_renders_are_found():
-    """Held-out faces in profile and tilted ones, which a finder of frontal faces cannot find."""
+    """Held-out faces in profile and tilted ones, which a detector of frontal faces cannot find."""
     from vrnlib.synthetic.faces import FaceRenderer
 
     renderer, found, tried = FaceRenderer(), 0, 0
@@ -392,20 +400,31 @@ class BoxRegressor:
         return params
 
 
-def test_tddfa_looks_twice_and_drops_doubtful_boxes():
+def test_tddfa_passes_twice_and_drops_doubtful_boxes():
     boxes = [(40, 50, 100, 110, 0.9), (120, 40, 180, 100, 0.5), (-400, 10, -300, 90, 0.99), (150, 120, 154, 124, 0.99)]
     image = np.zeros((200, 200, 3), np.uint8)
-    options = {"detector": "tddfa", "regressor": BoxRegressor(), "finder": lambda _: np.array(boxes)}
-    (face,) = detect(image, **options)
+    models = {"regressor": BoxRegressor(), "face_detector": lambda _: np.array(boxes)}
+    (face,) = TDDFADetector(**models)(image)
     assert face.box == pytest.approx((42, 50, 102, 110)) and face.score == pytest.approx(0.9)
-    assert len(detect(image, min_score=0.4, **options)) == 2
+    assert len(TDDFADetector(**models, min_score=0.4)(image)) == 2
 
 
 # --- any --------------------------------------------------------------------------------------------------------------
 
 
 def test_unknown_detectors_are_sentences():
-    image = np.zeros((100, 100, 3), np.uint8)
-    for call in (lambda: detect(image, detector="dlib"), lambda: prepare("dlib")):
-        with pytest.raises(LandmarkError, match=", ".join(DETECTORS)):
-            call()
+    with pytest.raises(LandmarkError, match=", ".join(DETECTORS)):
+        make_detector("dlib")
+
+
+def test_a_detector_of_ones_own():
+    """Whatever is called with a photo and gives faces will do."""
+    face = Landmarks.from_points(TEMPLATE * 40 + 20)
+    assert detect(np.zeros((100, 100, 3), np.uint8), lambda image: [face]) == [face]
+
+
+def test_short_reprs():
+    detectors = [make_detector(name, points=TEMPLATE * 40) for name in ("open", "tddfa", "points")]
+    assert [one.name for one in detectors] == ["open", "tddfa", "points"]
+    for thing in [*detectors, *detectors[2](np.zeros((100, 100, 3), np.uint8))]:
+        assert type(thing).__name__ in repr(thing) and len(repr(thing)) < 200 and "\n" not in repr(thing)

@@ -1,4 +1,4 @@
-"""Mistakes that leave no trace in a shape: what each network really sees, where looks and light fall, what is averaged.
+"""Mistakes that leave no trace in a shape: what each network really sees, where crops and light fall, what is averaged.
 
 Every test here fails when one line of the code is turned into a mistake that somebody once made. ``mutations.py``
 makes the mistakes one by one and lists the tests that notice.
@@ -90,7 +90,7 @@ def test_a_volume_lies_straight_above_its_picture(mirrored):
     assert torch.allclose(network(picture)[inner], picture[inner], atol=1e-4)
 
 
-# --- looks ------------------------------------------------------------------------------------------------------------
+# --- shifted crops ----------------------------------------------------------------------------------------------------
 
 
 class Remembering(torch.nn.Module):
@@ -108,7 +108,7 @@ class Remembering(torch.nn.Module):
         return image[:, :1].clone()
 
 
-def test_looks_go_to_either_side_by_half_a_column_in_all():
+def test_crops_are_shifted_to_either_side_by_half_a_column_in_all():
     picture, network = torch.zeros(1, 3, 192, 192), Remembering()
     picture[..., 100, 60] = 1
     answer = FlipShiftEnsemble(network)(picture)
@@ -177,9 +177,9 @@ def test_a_face_that_sees_the_lamp_is_not_in_shadow(monkeypatch, renderer, front
 # --- pictures that get smaller ----------------------------------------------------------------------------------------
 
 
-def test_a_reduced_render_does_not_alias(tmp_path):
+def test_a_reduced_render_does_not_alias(tmp_path, monkeypatch):
     faces = RenderedFaces(tmp_path, seed=1, count=1)
-    faces.images[0] = stripes(CANVAS)
+    monkeypatch.setattr(faces, "image", lambda index: stripes(CANVAS))
     reduced = faces.crop(0, np.array([[1 / 3, 0, 0], [0, 1 / 3, 0]]), size=64)
     assert reduced[4:-4, 4:-4].std() < 25, "stripes of one pixel, three to a pixel: grey"
     assert faces.crop(0, np.eye(2, 3))[50].std() > 120, "what is not reduced stays sharp"

@@ -6,8 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from tddfa.checkpoints import fill
+from vrnlib import weight_files
 from vrnlib.hourglass import Hourglass, Residual
 from vrnlib.network import (
     FAN,
@@ -205,6 +208,47 @@ def test_damaged_or_missing_weights_are_sentences(tmp_path):
     tensors[some] = torch.full_like(tensors[some], torch.nan)
     save_tensors(path, tensors, "vrn", header)
     with pytest.raises(ValueError, match=f"NaN or infinity in {some}"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"features": 10**6},
+        {"depth": 60},
+        {"hourglasses": 10**9},
+        {"stem": -1},
+        {"stem": 2.5},
+        {"slices": True},
+        {"slices": None},
+        {"nesting": "deep"},
+        {"size": 128},  # a FAN's
+    ],
+    ids=str,
+)
+def test_a_header_that_asks_for_an_absurd_network_is_refused(tmp_path, wrong):
+    path, network = tmp_path / "a.safetensors", VRN(SMALL)
+    save_tensors(path, network.state_dict(), "vrn", {"class": "VRN", "config": asdict(SMALL) | wrong})
+    with pytest.raises(ValueError, match=f"asks for {next(iter(wrong))} = .* get the file again"):
+        load_network(path)
+
+
+def test_a_header_larger_than_its_tensors_takes_no_memory(tmp_path, monkeypatch):
+    """The largest network would take 17 GB; that the tensors are smaller is found before it has any memory."""
+    path, made = tmp_path / "a.safetensors", []
+    monkeypatch.setattr(weight_files, "fill", lambda network, *rest: made.append(network) or fill(network, *rest))
+    config = asdict(SMALL) | {"features": 2 * SMALL.features}
+    save_tensors(path, VRN(SMALL).state_dict(), "vrn", {"class": "VRN", "config": config})
+    with pytest.raises(ValueError, match="another architecture"):
+        load_network(path)
+    assert all(value.is_meta for value in made[0].state_dict().values())
+
+
+@pytest.mark.parametrize("header", ["[1]", "{}", "{", "[" * 9999])
+def test_a_header_of_another_kind_is_a_sentence(tmp_path, header):
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(2)}, path, metadata={"vrn": header})
+    with pytest.raises(ValueError, match="has no VRN header"):
         load_network(path)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.detectors import detect, prepare
-from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, official_fan
+from vrnlib.landmarks.detectors import FaceAlignmentDetector
+from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, load_face_alignment
 
 POINTS = np.random.default_rng(5).uniform(0, 1, (68, 2))
 POINTS[:2] = 0, 1
@@ -19,7 +19,7 @@ POINTS[:2] = 0, 1
 @pytest.fixture
 def fake_package(monkeypatch, tmp_path):
     """A stand-in for face-alignment: two faces; `settings` is what it was built with, `fault` what it dies of."""
-    official_fan.cache_clear()
+    load_face_alignment.cache_clear()
     fake = SimpleNamespace(LandmarksType=SimpleNamespace(TWO_D=1), settings=[], fault=None)
 
     class FaceAlignment:
@@ -38,16 +38,16 @@ def fake_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "face_alignment", fake)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     yield fake
-    official_fan.cache_clear()
+    load_face_alignment.cache_clear()
 
 
 def test_the_official_package_is_loaded_once_and_uncompiled(fake_package):
     image = np.full((100, 100, 3), 99, np.uint8)
-    faces = detect(image, detector="fan", face_detector="yunet")
+    faces = FaceAlignmentDetector("yunet")(image)
     assert [round(face.size) for face in faces] == [50, 20]
     assert [face.score for face in faces] == pytest.approx([0.3, 1.0])
     assert all(face.source == "fan" and face.points.shape == (68, 2) for face in faces)
-    assert detect(np.zeros((100, 100, 3), np.uint8), detector="fan", face_detector="yunet") == []
+    assert FaceAlignmentDetector("yunet")(np.zeros((100, 100, 3), np.uint8)) == []
     ((kind, settings),) = fake_package.settings
     assert kind == 1 and settings["face_detector"] == "yunet"
     assert settings["compile"] is False and settings["flip_input"] is False
@@ -58,30 +58,29 @@ def test_a_missing_download_names_the_files_and_the_folder(fake_package, face_de
     fake_package.fault = OSError("<urlopen error\nno network>")
     folder = tmp_path / "hub" / "checkpoints"
     with pytest.raises(LandmarkError) as caught:
-        prepare("fan", face_detector=face_detector)
+        FaceAlignmentDetector(face_detector)
     said = str(caught.value)
     assert "\n" not in said and str(folder) in said and "$TORCH_HOME" in said
     assert all(name in said for name in (FAN_FILE, *FACE_DETECTORS[face_detector]))
     folder.mkdir(parents=True)
     (folder / FAN_FILE).touch()
     with pytest.raises(LandmarkError) as caught:
-        prepare("fan", face_detector=face_detector)
+        FaceAlignmentDetector(face_detector)
     assert FAN_FILE not in str(caught.value) and FACE_DETECTORS[face_detector][-1] in str(caught.value)
     for name in FACE_DETECTORS[face_detector]:
         (folder / name).touch()
     fake_package.fault = EOFError()
     with pytest.raises(LandmarkError, match="delete what is damaged"):
-        prepare("fan", face_detector=face_detector)
+        FaceAlignmentDetector(face_detector)
 
 
 def test_a_missing_package_or_detector_is_a_sentence(monkeypatch):
-    image = np.zeros((100, 100, 3), np.uint8)
-    official_fan.cache_clear()
+    load_face_alignment.cache_clear()
     monkeypatch.setitem(sys.modules, "face_alignment", None)
     with pytest.raises(LandmarkError, match="pip install face-alignment"):
-        detect(image, detector="fan")
+        FaceAlignmentDetector()
     with pytest.raises(LandmarkError, match="sfd, blazeface"):
-        detect(image, detector="fan", face_detector="folder")
+        FaceAlignmentDetector("folder")
 
 
 @pytest.mark.parametrize("face_detector", FACE_DETECTORS)

@@ -13,6 +13,7 @@ import vrnlib
 
 PACKAGE = Path(vrnlib.__file__).parent
 TOP_MODULES = 20
+EXTRAS = ("gradio",)
 
 
 def test_every_public_name_is_there_and_documented():
@@ -70,5 +71,10 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_every_module_says_what_it_is(name):
-    module = import_module(name)
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        pytest.skip(f"{error.name}, which {name} needs, is not installed")
     assert module.__doc__ and len(module.__doc__.split()) >= 4

@@ -12,8 +12,11 @@ import trimesh
 from PIL import Image
 
 from tddfa import load_volume
-from vrnlib import reconstruct as module
-from vrnlib.reconstruct import ENDINGS, Networks, SaveError, open_networks, predict_volume, reconstruct, save
+from tddfa.ibug import NOSE_TIP
+from vrnlib import export as module
+from vrnlib.export import ENDINGS, SaveError, save
+from vrnlib.landmarks.files import GivenPoints
+from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct
 from vrnlib.surface import SurfaceError
 from vrnlib.weight_files import WEIGHTS
 
@@ -41,7 +44,7 @@ def found():
     image = np.full((300, 400, 3), (200, 30, 10), np.uint8)
     points = np.stack([points_at(100, 80, 120), points_at(250, 100, 60)])
     networks = Networks(BlockVRN(), weights={"vrn": {"name": "block", "sha256": "0" * 64}})
-    return reconstruct(image, networks=networks, detector="points", points=points)
+    return reconstruct(image, networks=networks, detector=GivenPoints(points))
 
 
 def test_the_network_sees_rgb_between_0_and_1():
@@ -72,6 +75,12 @@ def test_every_face_becomes_a_surface(found):
     assert np.allclose(middle[:2], [160 - 1 / 0.75, 140 - 1 / 0.75], atol=1e-3)
 
 
+def test_short_reprs(found):
+    assert repr(found[0].crop).startswith("Crop(192 x 192, scale 0.7")
+    assert repr(Networks(None)) == "Networks(of unknown weights)"
+    assert "probability=float32 (200, 192, 192)" in repr(found[0]) and len(repr(found[0])) < 300
+
+
 def test_no_face_is_an_empty_list():
     assert reconstruct(np.full((200, 200, 3), 90, np.uint8), networks=Networks(None)) == []
 
@@ -79,7 +88,7 @@ def test_no_face_is_an_empty_list():
 def test_an_empty_volume_is_a_sentence():
     networks = Networks(lambda crops: torch.full((1, 200, 192, 192), -5.0))
     with pytest.raises(SurfaceError):
-        reconstruct(np.zeros((99, 99, 3), np.uint8), networks=networks, detector="points", points=points_at(9, 9, 50))
+        reconstruct(np.zeros((99, 99, 3), np.uint8), networks=networks, detector=GivenPoints(points_at(9, 9, 50)))
 
 
 def test_all_files_are_written_and_agree(found, tmp_path):
@@ -190,5 +199,5 @@ def test_the_astronaut_from_end_to_end(tmp_path):
     filled = one.volume.mean()
     assert 0.04 < filled < 0.25  # a solid, not a splatted shell of 0.3 %
     nose = one.surface.vertices[np.argmax(one.surface.vertices[:, 2])]
-    assert np.linalg.norm(nose[:2] - one.crop.landmarks[30, :2]) < 15
+    assert np.linalg.norm(nose[:2] - one.crop.landmarks[NOSE_TIP, :2]) < 15
     assert len(save(one, tmp_path, "astronaut")) == len(ENDINGS)

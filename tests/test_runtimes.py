@@ -1,4 +1,4 @@
-"""Networks by ONNX Runtime: what torch exports gives torch's numbers, for any batch and, where asked for, any size."""
+"""Networks by ONNX Runtime: what is exported gives torch's numbers, for any batch and, where asked for, any size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from tddfa.backbones import MobileNetV1, ResNet22
 from tddfa.faceboxes import FaceBoxesNet
+from tddfa.onnx_writer import write_onnx
 from tddfa.runtimes import make_runner
 
 NETWORKS = {
@@ -49,19 +50,29 @@ def test_exports_agree_with_torch_for_every_batch_and_size(name, tmp_path, monke
 
 
 def test_fan_decodes_the_same_by_onnx_runtime(tmp_path, monkeypatch):
-    from vrnlib.landmarks.onnx_fan import QuickFAN
+    from vrnlib.landmarks.onnx_fan import OnnxFAN
     from vrnlib.network import FAN, FANConfig
 
     monkeypatch.setenv("VRN_CACHE", str(tmp_path))
     torch.manual_seed(0)
     fan = FAN(FANConfig(size=64, features=16)).eval()
-    quick, images = QuickFAN(fan), torch.rand(3, 3, 64, 64)
+    quick, images = OnnxFAN(fan), torch.rand(3, 3, 64, 64)
     with torch.inference_mode():
         expected = fan(images)
     torch.testing.assert_close(quick(images).scores, expected.scores, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(quick(images).points, expected.points, atol=1e-2, rtol=0)
 
 
+def test_a_function_that_onnx_is_not_told_of_is_named(tmp_path):
+    class Odd(torch.nn.Module):
+        def forward(self, images):
+            return torch.cumsum(images, dim=1)
+
+    with pytest.raises(NotImplementedError, match="got 'cumsum'; add it to tddfa.onnx_writer"):
+        write_onnx(Odd(), tmp_path / "odd.onnx", example=(3, 8, 8))
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_export_loads_no_package_before_it_is_asked_for():
-    code = "import sys, tddfa.runtimes; assert not {'onnx', 'onnxscript', 'onnxruntime'} & set(sys.modules)"
+    code = "import sys, tddfa.runtimes; assert not {'onnx', 'onnxruntime'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

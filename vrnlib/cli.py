@@ -1,4 +1,4 @@
-"""The command `vrn`: reconstruct, crop, targets, train, evaluate, doctor."""
+"""The command `vrn`: reconstruct, crop, targets, render, train, evaluate, doctor."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from importlib import import_module
 import vrnlib
 from tddfa.console import run_command
 
-#: Commands whose modules bring their own arguments (add_arguments, run); imported only when they are used.
 COMMANDS = {
     "reconstruct": ("vrnlib.commands.reconstruct", "photo → 3D face: volume, surface, pictures"),
     "crop": ("vrnlib.commands.crop", "photos → the 192 x 192 crops that a VRN sees"),
     "targets": ("tddfa.targets_command", "photos → volumes that a VRN learns from"),
+    "render": ("vrnlib.commands.render", "rendered faces and their volumes, as files or shards"),
     "train": ("vrnlib.commands.train", "train a network on rendered faces"),
     "evaluate": ("vrnlib.commands.evaluate", "measure a network, or landmarks"),
+    "app": ("vrnlib.commands.app", "the same on a web page of this machine"),
     "doctor": ("vrnlib.commands.doctor", "say what is installed and which files are there"),
 }
+"""The verbs: a module with add_arguments and run, imported only when it is used, and a line of help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Gives the exit code: 0, or 1 after one sentence on stderr (argparse exits with 2)."""
+    """Run the command line.
+
+    Args:
+        argv: the arguments; None for the process's own.
+
+    Returns:
+        The exit code: 0; after one sentence on stderr 1, or 130 for Ctrl-C. (argparse exits with 2.)
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(argv[0] if argv else None)
     arguments = parser.parse_args(argv)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tddfa.arrays import Floats
+from tddfa.boxes import box_around
 from tddfa.crop import (
     CROP_SIZE,
     FACE_SIZE,
@@ -21,6 +24,7 @@ from tddfa.crop import (
     transform_points,
     warp_similarity,
 )
+from vrnlib.landmarks import Landmarks
 
 __all__ = [
     "CROP_SIZE",
@@ -39,42 +43,59 @@ LARGEST_FACE = 20
 """Landmarks whose box is more than so many times larger than their photo are none of its."""
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no plain ==
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no plain ==
 class Crop:
     """A crop and the way back.
 
-    image: (size, size, 3) uint8 RGB. matrix: (2, 3) float64, photo pixels → crop pixels, a similarity.
-    landmarks: (68, 2) or (68, 3) float32, crop pixels, z towards the camera.
+    Attributes:
+        image: (size, size, 3) uint8 RGB.
+        matrix: (2, 3) float64, photo pixels → crop pixels, a similarity.
+        landmarks: (68, 2) or (68, 3) float32, crop pixels, z towards the camera.
+
+    >>> crop = Crop(np.zeros((192, 192, 3), np.uint8), np.array([[0.5, 0, 3], [0, 0.5, 4]]), np.zeros((68, 2)))
+    >>> crop
+    Crop(192 x 192, scale 0.500, landmarks (68, 2))
+    >>> crop.to_photo(np.array([[13.0, 4.0]])).tolist()
+    [[20.0, 0.0]]
     """
 
-    image: np.ndarray
-    matrix: np.ndarray
-    landmarks: np.ndarray
+    image: NDArray[np.uint8]
+    matrix: Floats
+    landmarks: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Crop({width} x {height}, scale {self.scale:.3f}, landmarks {self.landmarks.shape})"
 
     @property
     def scale(self) -> float:
         """Crop pixels per photo pixel."""
         return similarity_scale(self.matrix)
 
-    def to_photo(self, points: np.ndarray) -> np.ndarray:
+    def to_photo(self, points: Floats) -> NDArray[np.float32]:
         """Move (N, 2) or (N, 3) points from crop pixels into photo pixels; z is divided by the scale."""
         return transform_points(points, invert_matrix(self.matrix))
 
-    def to_crop(self, points: np.ndarray) -> np.ndarray:
+    def to_crop(self, points: Floats) -> NDArray[np.float32]:
         """Move (N, 2) or (N, 3) points from photo pixels into crop pixels; z is multiplied by the scale."""
         return transform_points(points, self.matrix)
 
 
-def crop_face(image: np.ndarray, landmarks: Any, size: int = CROP_SIZE) -> Crop:
+def crop_face(image: NDArray[np.uint8], landmarks: Landmarks | Floats, size: int = CROP_SIZE) -> Crop:
     """Cut the face with these landmarks out of a photo.
 
-    image: (H, W, 3) uint8 RGB. landmarks: (68, 2|3) photo pixels, or a `Landmarks`.
-    Raises ValueError for landmarks without extent, or beside the photo, or far larger than it.
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        landmarks: a `Landmarks`, or (68, 2|3) photo pixels.
+        size: side of the crop, pixels; the face grows with it.
+
+    Raises:
+        ValueError: landmarks without extent, or beside the photo, or far larger than it.
     """
-    points = checked_points(getattr(landmarks, "points", landmarks))
+    points = checked_points(landmarks.points if isinstance(landmarks, Landmarks) else landmarks)
     matrix = crop_matrix(points, size)
     height, width = image.shape[:2]
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    low, high = box_around(points).reshape(2, 2)
     beside = (high < 0).any() or (low > [width - 1, height - 1]).any()
     if beside or max(high - low) > LARGEST_FACE * max(width, height):
         raise ValueError(
@@ -89,11 +110,16 @@ def crop_face(image: np.ndarray, landmarks: Any, size: int = CROP_SIZE) -> Crop:
 
 
 def describe_crop(
-    crop: Crop, face: Any, *, photo_name: str, photo_size: tuple[int, int], number: int
+    crop: Crop, face: Landmarks, *, photo_name: str, photo_size: tuple[int, int], number: int
 ) -> dict[str, Any]:
     """What a .json says about a crop: all that is needed to put results back into the photo.
 
-    face: its `Landmarks`. photo_size: width and height. number: which face of the photo, the largest is 0.
+    Args:
+        crop: from `crop_face`.
+        face: the landmarks that it was made by.
+        photo_name: the photo's file.
+        photo_size: width and height.
+        number: which face of the photo, the largest is 0.
     """
     return {
         "photo": photo_name,
@@ -111,6 +137,6 @@ def describe_crop(
     }
 
 
-def _rounded(points: np.ndarray) -> list[list[float]]:
+def _rounded(points: NDArray[np.float32]) -> list[list[float]]:
     """To thousandths of a pixel."""
     return np.round(points.astype(float), 3).tolist()

@@ -1,4 +1,4 @@
-"""Surfaces as files: PLY to measure, OBJ and GLB to look at.
+"""Results as files: surfaces (PLY to measure, OBJ and GLB to look at), and everything of a reconstructed face.
 
 PLY holds crop pixels in the contract's axes (x right, y down, z towards the camera). OBJ and GLB hold the same surface
 upright for every viewer (y up, the face looking along +z; see `vrnlib.surface.upright`). Colours are per vertex.
@@ -8,17 +8,40 @@ Every file appears whole or not at all.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import tempfile
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tddfa.contract import SLICES_PER_PIXEL
 from tddfa.files import write_bytes
+from vrnlib.crop import describe_crop
+from vrnlib.show import k3d_html, png_bytes, summary_picture
 from vrnlib.surface import Surface, upright
 
+if TYPE_CHECKING:
+    from vrnlib.reconstruct import Reconstruction
+
 FORMATS = (".ply", ".obj", ".glb")
+"""Of surfaces."""
+
+ENDINGS = (".npz", ".json", *FORMATS, ".html", ".png")
+"""Of the files that `save` writes for a face."""
+
+
+MARK = "vrn reconstruct"
+"""What a picture's text chunk "Software" and a .json's "software" say."""
+
+
+class SaveError(OSError):
+    """Results that cannot be written; the message is one sentence, and no file was left behind."""
 
 
 def save_surface(path: str | PathLike[str], surface: Surface) -> None:
@@ -103,7 +126,144 @@ def srgb_to_linear(colors: ArrayLike) -> NDArray[np.float64]:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def _as_trimesh(surface: Surface):
+def _as_trimesh(surface: Surface) -> Any:
     import trimesh
 
     return trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=surface.colors, process=False, validate=False)
+
+
+# --- everything of a reconstructed face -------------------------------------------------------------------------------
+
+
+def save(
+    reconstructions: Reconstruction | Iterable[Reconstruction],
+    folder: str | PathLike[str],
+    name: str,
+    *,
+    photo_name: str | None = None,
+) -> list[Path]:
+    """Write NAME_0.npz, .json, .ply, .obj, .glb, .html and .png into a folder, NAME_1.… for the next face.
+
+    All files appear together or none does; older results of the same name are replaced, and those of more faces of the
+    same photo go.
+
+    Args:
+        reconstructions: the faces of one photo; each is written before the next is asked for.
+        folder: is made where it is missing.
+        name: the beginning of the files' names.
+        photo_name: what the .json calls the photo; default the name.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        SaveError: something cannot be written or would replace a file that is not ours.
+    """
+    if not isinstance(reconstructions, Iterable):
+        reconstructions = [reconstructions]
+    photo_name = photo_name or name
+    folder = (Path(folder) / name).parent  # a name may lead into a subfolder
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    stage = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
+        number = 0
+        for number, one in enumerate(reconstructions, 1):
+            stem = f"{Path(name).name}_{number - 1}"
+            _refuse_foreign(folder, stem)
+            _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
+        return _move_all(stage, folder, stale=_of_more_faces(folder, Path(name).name, photo_name, number))
+    except OSError as error:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+        for parent in made:
+            if parent.exists() and not any(parent.iterdir()):
+                parent.rmdir()
+        if isinstance(error, SaveError):
+            raise
+        reason = error.strerror or str(error)
+        raise SaveError(f"The results could not be written into {folder} ({reason}); nothing was left.") from error
+    finally:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str) -> dict[str, Any]:
+    """What the .json says: everything that is needed to put the result back into the photo."""
+    height, width = reconstruction.photo.shape[:2]
+    about = describe_crop(
+        reconstruction.crop, reconstruction.landmarks, photo_name=photo_name, photo_size=(width, height), number=number
+    )
+    about["software"] = MARK
+    about["volume"] = {
+        "file": volume_file,
+        "axes": "z y x",
+        "shape": list(reconstruction.probability.shape),
+        "level": reconstruction.level,
+        "offset": reconstruction.offset,
+        "slices_per_pixel": SLICES_PER_PIXEL,
+    }
+    about["weights"] = reconstruction.weights
+    return about
+
+
+def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str, number: int) -> None:
+    from tddfa import save_volume
+
+    about = describe(one, photo_name=photo_name, number=number, volume_file=f"{stem}.npz")
+    save_volume(folder / f"{stem}.npz", one.volume, offset=one.offset, meta={"photo": photo_name, "face": number})
+    write_bytes(folder / f"{stem}.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+    for ending in FORMATS:
+        save_surface(folder / f"{stem}{ending}", one.surface)
+    write_bytes(folder / f"{stem}.html", k3d_html(one.surface).encode("utf-8"))
+    picture = summary_picture(one.photo, one.landmarks, one.crop, one.surface)
+    write_bytes(folder / f"{stem}.png", png_bytes(picture, software=MARK))
+
+
+def _refuse_foreign(folder: Path, stem: str) -> None:
+    """Files of ours come in sets with an .npz and a .json; others of the same name are somebody else's."""
+    if (folder / f"{stem}.npz").exists() and (folder / f"{stem}.json").exists():
+        return
+    for ending in ENDINGS:
+        if (folder / f"{stem}{ending}").exists():
+            found = folder / f"{stem}{ending}"
+            raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
+
+
+def _of_more_faces(folder: Path, name: str, photo_name: str, number: int) -> list[Path]:
+    """What an earlier run wrote of the same photo's faces from this number on."""
+    stale: list[Path] = []
+    while True:
+        stem = f"{name}_{number}"
+        try:
+            about = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+            if about["software"] != MARK or about["photo"] != photo_name:
+                return stale
+        except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours
+            return stale
+        stale += [path for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+        number += 1
+
+
+def _move_all(stage: Path, folder: Path, *, stale: list[Path]) -> list[Path]:
+    """Move every staged file into the folder, and stale ones away; if one fails, put everything back as it was."""
+    old = stage / "old"
+    old.mkdir()
+    moved: list[Path] = []
+    try:
+        for path in stale:
+            os.replace(path, old / path.name)
+        for source in sorted(path for path in stage.iterdir() if path.is_file()):
+            target = folder / source.name
+            if target.exists():
+                os.replace(target, old / target.name)
+            os.replace(source, target)
+            moved.append(target)
+    except BaseException:  # Ctrl-C between two files, too
+        for target in moved:
+            target.unlink(missing_ok=True)
+        for kept in old.iterdir():
+            os.replace(kept, folder / kept.name)
+        raise
+    return moved

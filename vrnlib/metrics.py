@@ -1,13 +1,18 @@
-"""How good is a result? Intersection over union, normalised mean errors, and distances to a surface."""
+"""How good is a result? Intersection over union, normalised mean errors, and distances to a surface.
+
+Whole surfaces are compared in `vrnlib.evaluation.distances`.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-OUTER_EYE_CORNERS = (36, 45)
-"""iBUG numbers (from 0) of the outer corners of the eyes."""
+from tddfa.contract import SLICES_PER_PIXEL
+from tddfa.ibug import OUTER_EYE_CORNERS
 
 
 def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> float:
@@ -30,6 +35,35 @@ def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> floa
         )
     union = np.count_nonzero(a | b)
     return 1.0 if union == 0 else float(np.count_nonzero(a & b) / union)
+
+
+def front_depth_error(volume: ArrayLike, truth: ArrayLike, *, level: float = 0.5) -> float:
+    """How far the front of a solid lies before or behind the true one: mean |dz| in crop pixels.
+
+    The front is the last slice [z] that is filled in a column (y, x); two slices are one pixel. The mean is over the
+    columns that both solids fill, so a wrong outline does not count here, and nothing is aligned.
+
+    Args:
+        volume, truth: (D, H, W), indexed [z, y, x]; bool, or floats that count as inside above the level.
+        level: the probability on the surface.
+
+    Returns:
+        Pixels; NaN when no column is filled by both.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    >>> front_depth_error([[[1]], [[1]], [[0]], [[0]]], [[[1]], [[1]], [[1]], [[1]]])  # two slices too far back
+    1.0
+    """
+    a, b = _inside(volume, level), _inside(truth, level)
+    if a.shape != b.shape or a.ndim != 3:
+        raise ValueError(f"Expected two volumes of the same shape [z, y, x], got {a.shape} and {b.shape}.")
+    both = a.any(axis=0) & b.any(axis=0)
+    if not both.any():
+        return float("nan")
+    slices = [one.shape[0] - 1 - np.argmax(one[::-1], axis=0)[both].astype(np.float64) for one in (a, b)]
+    return float(np.abs(slices[0] - slices[1]).mean() / SLICES_PER_PIXEL)
 
 
 def landmark_error_percent(points: ArrayLike, truth: ArrayLike) -> float:
@@ -121,12 +155,12 @@ def surface_distance(
     return best
 
 
-def _inside(volume: ArrayLike, level: float) -> NDArray:
+def _inside(volume: ArrayLike, level: float) -> NDArray[Any]:
     volume = np.asarray(volume)
     return volume if volume.dtype == bool else volume > level
 
 
-def _triangle_distance(points: NDArray, corners: NDArray) -> NDArray:
+def _triangle_distance(points: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
     """Distance of point i to triangle i. Inside the triangle's prism: to its plane; else to the nearest edge."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a
@@ -143,7 +177,7 @@ def _triangle_distance(points: NDArray, corners: NDArray) -> NDArray:
     return np.minimum(plane, edges)
 
 
-def _segment_distance(points: NDArray, start: NDArray, end: NDArray) -> NDArray:
+def _segment_distance(points: NDArray[Any], start: NDArray[Any], end: NDArray[Any]) -> NDArray[Any]:
     """Distance of point i to segment i."""
     along = end - start
     length = np.maximum(_dot(along, along), 1e-30)
@@ -151,6 +185,6 @@ def _segment_distance(points: NDArray, start: NDArray, end: NDArray) -> NDArray:
     return np.linalg.norm(points - start - t[:, None] * along, axis=1)
 
 
-def _dot(a: NDArray, b: NDArray) -> NDArray:
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Product of row i with row i."""
     return np.einsum("ij,ij->i", a, b)

@@ -1,76 +1,83 @@
 """The main job: a photo goes in, a 3D face comes out.
 
-photo → landmarks → crop → VRN → volume → surface → files, one small step after the other.
+photo → landmarks → crop → VRN → volume → surface, one small step after the other. `vrnlib.export` writes the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tddfa.files import write_bytes
-from vrnlib.crop import CROP_SIZE, Crop, crop_face, describe_crop
-from vrnlib.export import save_surface
+from tddfa.contract import MIDDLE_SLICE, VOLUME_SHAPE
+from tddfa.describe import short_repr
+from vrnlib.crop import Crop, crop_face
 from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks
-from vrnlib.landmarks.detectors import detect
-from vrnlib.show import k3d_html, png_bytes, summary_picture
-from vrnlib.surface import MIDDLE_SLICE, SLICES_PER_PIXEL, Surface, color_surface, extract_surface, solid
+from vrnlib.landmarks.detectors import Detector, OpenDetector
+from vrnlib.surface import Surface, color_surface, extract_surface, solid
 
-ENDINGS = (".npz", ".json", ".ply", ".obj", ".glb", ".html", ".png")
-VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
-
-
-class SaveError(OSError):
-    """Results that cannot be written; the message is one sentence, and no file was left behind."""
+Record = dict[str, dict[str, str | None]]
+"""Where networks come from: {"vrn": {"name", "sha256"}, "fan": …}."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Networks:
     """The networks of a reconstruction and where they come from.
 
-    vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192). fan: see `vrnlib.landmarks.alignment.align`;
-    None when another detector is used. weights: {"vrn": {"name", "sha256"}, "fan": …}, for the record.
+    Attributes:
+        vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
+        fan: see `vrnlib.landmarks.alignment.align`; None when another detector than the open one is used.
+        weights: for the record.
     """
 
     vrn: Any
     fan: Any = None
-    weights: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    weights: Record = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{role} {one['name']}" for role, one in self.weights.items())
+        return f"Networks({names or 'of unknown weights'})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no plain ==
 class Reconstruction:
     """One face.
 
-    photo: (H, W, 3) uint8. landmarks: in photo pixels. crop: with its matrix. probability: (200, 192, 192) float32,
-    [z, y, x]. surface: in crop pixels, coloured. weights: see `Networks`.
+    Attributes:
+        photo: (H, W, 3) uint8 RGB.
+        landmarks: in photo pixels.
+        crop: with its matrix.
+        probability: (200, 192, 192) float32, [z, y, x].
+        surface: in crop pixels, coloured.
+        level: the probability on the surface.
+        offset: slice k lies at the depth (k - offset) / 2, in crop pixels.
+        weights: see `Networks`.
     """
 
-    photo: np.ndarray
+    photo: NDArray[np.uint8]
     landmarks: Landmarks
     crop: Crop
-    probability: np.ndarray
+    probability: NDArray[np.float32]
     surface: Surface
     level: float = 0.5
     offset: float = MIDDLE_SLICE
-    weights: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    weights: Record = field(default_factory=dict, repr=False)
+
+    __repr__ = short_repr
 
     @property
-    def volume(self) -> np.ndarray:
+    def volume(self) -> NDArray[np.bool_]:
         """(200, 192, 192) bool: the solid, one 6-connected piece without holes."""
         return solid(self.probability, level=self.level)
 
-    def vertices_in_photo(self) -> np.ndarray:
+    def vertices_in_photo(self) -> NDArray[np.float32]:
         """(V, 3) float32: the surface's vertices in photo pixels."""
         return self.crop.to_photo(self.surface.vertices)
 
@@ -78,41 +85,51 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
-    fan=None leaves the FAN out. A VRN that reduces its crop looks four times (`vrnlib.ensemble`); a FAN is run by ONNX
-    Runtime (`vrnlib.landmarks.onnx_fan`).
-    Raises FileNotFoundError or ValueError (sentences) for missing or damaged files.
+    Args:
+        vrn: a VRN that reduces its crop predicts four times (`vrnlib.ensemble`).
+        fan: is run by ONNX Runtime (`vrnlib.landmarks.onnx_fan`). None leaves it out.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: they are damaged or another network's.
     """
     from vrnlib.ensemble import FlipShiftEnsemble
-    from vrnlib.landmarks.onnx_fan import QuickFAN
+    from vrnlib.landmarks.onnx_fan import OnnxFAN
+    from vrnlib.network import FAN, VRN
+
+    record: Record = {}
+    vrn, record["vrn"] = _opened(vrn, VRN)
+    if isinstance(vrn, VRN) and record["vrn"]["sha256"] is not None and vrn.config.resize is not None:
+        vrn = FlipShiftEnsemble(vrn)
+    if fan is not None:
+        fan, record["fan"] = _opened(fan, FAN)
+        if isinstance(fan, FAN) and record["fan"]["sha256"] is not None:
+            fan = OnnxFAN(fan)
+    return Networks(vrn, fan, record)
+
+
+def _opened(given: Any, kind: type) -> tuple[Any, dict[str, str | None]]:
+    """A network of this kind and its record; one that is loaded already stays as it is."""
     from vrnlib.weight_files import load_network, weights_path
 
-    loaded, weights = {}, {}
-    for role, given in (("vrn", vrn), ("fan", fan)):
-        if given is None:
-            loaded[role] = None
-        elif isinstance(given, (str, PathLike)):
-            path = weights_path(given)
-            loaded[role] = load_network(given)
-            if type(loaded[role]).__name__ != role.upper():
-                raise ValueError(
-                    f"Expected the weights of a {role.upper()}, {path} holds a {type(loaded[role]).__name__}; "
-                    "name another file."
-                )
-            weights[role] = {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            if role == "vrn" and loaded[role].config.resize is not None:
-                loaded[role] = FlipShiftEnsemble(loaded[role])
-            if role == "fan":
-                loaded[role] = QuickFAN(loaded[role])
-        else:
-            loaded[role] = given
-            weights[role] = {"name": type(given).__name__, "sha256": None}
-    return Networks(loaded["vrn"], loaded["fan"], weights)
+    if not isinstance(given, (str, PathLike)):
+        return given, {"name": type(given).__name__, "sha256": None}
+    path = weights_path(Path(given))
+    return load_network(path, kind), {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def predict_volume(vrn: Any, image: np.ndarray) -> np.ndarray:
-    """Run a VRN on a crop: (192, 192, 3) uint8 RGB → (200, 192, 192) float32 probabilities, [z, y, x].
+def predict_volume(vrn: Any, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Run a VRN on a crop.
 
-    Raises ValueError when the network gives another shape.
+    Args:
+        vrn: (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
+        image: (192, 192, 3) uint8 RGB.
+
+    Returns:
+        (200, 192, 192) float32 probabilities, [z, y, x].
+
+    Raises:
+        ValueError: the network gives another shape.
     """
     import torch
 
@@ -125,12 +142,10 @@ def predict_volume(vrn: Any, image: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(
-    image: np.ndarray,
+    image: NDArray[np.uint8],
     *,
     networks: Networks | None = None,
-    detector: str = "open",
-    points: Any = None,
-    face_detector: str = "sfd",
+    detector: Detector | None = None,
     level: float = 0.5,
 ) -> list[Reconstruction]:
     """Every face of a photo as a surface, the largest first; an empty list when no face is found.
@@ -138,77 +153,40 @@ def reconstruct(
     Args:
         image: (H, W, 3) uint8 RGB, e.g. from `vrnlib.images.read_photo`.
         networks: from `open_networks`; default: the open weights of this package.
-        detector, points, face_detector: see `vrnlib.landmarks.detectors.detect`.
+        detector: finds the faces, see `vrnlib.landmarks.detectors`; default: the open one, with the networks' FAN.
         level: the probability on the surface.
 
-    Raises PhotoError, LandmarkError, or SurfaceError (the volume of a found face is empty), all ValueErrors.
+    Raises:
+        PhotoError: no photo, or one that is too small.
+        SurfaceError: the volume of a found face is empty.
     """
     image = as_photo(image)
     if networks is None:
-        networks = open_networks(fan="fan_open" if detector == "open" else None)
-    faces = detect(image, detector=detector, fan=networks.fan, points=points, face_detector=face_detector)
-    return [_one_face(image, face, networks, level=level) for face in faces]
+        networks = open_networks(fan="fan_open" if detector is None else None)
+    if detector is None:
+        detector = OpenDetector(networks.fan)
+    return list(reconstruct_faces(image, detector(image), networks=networks, level=level))
 
 
-def save(
-    reconstructions: Reconstruction | Sequence[Reconstruction],
-    folder: str | PathLike[str],
-    name: str,
-    *,
-    photo_name: str | None = None,
-) -> list[Path]:
-    """Write NAME_0.npz, .json, .ply, .obj, .glb, .html and .png into a folder, NAME_1.… for the next face.
+def reconstruct_faces(
+    image: NDArray[np.uint8], faces: Iterable[Landmarks], *, networks: Networks, level: float = 0.5
+) -> Iterator[Reconstruction]:
+    """One face after the other as a surface, so that a crowd needs no more memory than a portrait.
 
-    All files appear together or none does; older results of the same name are replaced. Gives the paths back.
-    Raises SaveError, one sentence, when something cannot be written or would replace a file that is not ours.
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        faces: their landmarks, in the photo's pixels.
+        networks: from `open_networks`.
+        level: the probability on the surface.
+
+    Raises:
+        SurfaceError: the volume of a face is empty.
     """
-    if isinstance(reconstructions, Reconstruction):
-        reconstructions = [reconstructions]
-    folder = Path(folder)
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
-    stage = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
-        for number, one in enumerate(reconstructions):
-            stem = f"{name}_{number}"
-            _refuse_foreign(folder, stem)
-            _write_face(one, stage, stem, photo_name=photo_name or name, number=number)
-        return _move_all(stage, folder)
-    except OSError as error:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
-        for one in made:
-            if one.exists() and not any(one.iterdir()):
-                one.rmdir()
-        if isinstance(error, SaveError):
-            raise
-        reason = error.strerror or str(error)
-        raise SaveError(f"The results could not be written into {folder} ({reason}); nothing was left.") from error
-    finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+    for face in faces:
+        yield _one_face(image, face, networks, level=level)
 
 
-def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str) -> dict[str, Any]:
-    """What the .json says: everything that is needed to put the result back into the photo."""
-    height, width = reconstruction.photo.shape[:2]
-    about = describe_crop(
-        reconstruction.crop, reconstruction.landmarks, photo_name=photo_name, photo_size=(width, height), number=number
-    )
-    about["volume"] = {
-        "file": volume_file,
-        "axes": "z y x",
-        "shape": list(reconstruction.probability.shape),
-        "level": reconstruction.level,
-        "offset": reconstruction.offset,
-        "slices_per_pixel": SLICES_PER_PIXEL,
-    }
-    about["weights"] = reconstruction.weights
-    return about
-
-
-def _one_face(image: np.ndarray, face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:
+def _one_face(image: NDArray[np.uint8], face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:
     crop = crop_face(image, face)
     probability = predict_volume(networks.vrn, crop.image)
     surface = color_surface(extract_surface(probability, level=level), crop.image)
@@ -221,47 +199,3 @@ def _one_face(image: np.ndarray, face: Landmarks, networks: Networks, *, level: 
         level=level,
         weights=networks.weights,
     )
-
-
-def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str, number: int) -> None:
-    from tddfa import save_volume
-
-    about = describe(one, photo_name=photo_name, number=number, volume_file=f"{stem}.npz")
-    save_volume(folder / f"{stem}.npz", one.volume, offset=one.offset, meta={"photo": photo_name, "face": number})
-    write_bytes(folder / f"{stem}.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
-    for ending in (".ply", ".obj", ".glb"):
-        save_surface(folder / f"{stem}{ending}", one.surface)
-    write_bytes(folder / f"{stem}.html", k3d_html(one.surface).encode("utf-8"))
-    picture = summary_picture(one.photo, one.landmarks, one.crop, one.surface)
-    write_bytes(folder / f"{stem}.png", png_bytes(picture))
-
-
-def _refuse_foreign(folder: Path, stem: str) -> None:
-    """Files of ours come in sets with an .npz and a .json; others of the same name are somebody else's."""
-    if (folder / f"{stem}.npz").exists() and (folder / f"{stem}.json").exists():
-        return
-    for ending in ENDINGS:
-        if (folder / f"{stem}{ending}").exists():
-            found = folder / f"{stem}{ending}"
-            raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
-
-
-def _move_all(stage: Path, folder: Path) -> list[Path]:
-    """Move every staged file into the folder; if one fails, put everything back as it was."""
-    old = stage / "old"
-    old.mkdir()
-    moved: list[Path] = []
-    try:
-        for source in sorted(path for path in stage.iterdir() if path.is_file()):
-            target = folder / source.name
-            if target.exists():
-                os.replace(target, old / target.name)
-            os.replace(source, target)
-            moved.append(target)
-    except OSError:
-        for target in moved:
-            target.unlink(missing_ok=True)
-        for kept in old.iterdir():
-            os.replace(kept, folder / kept.name)
-        raise
-    return moved

@@ -12,11 +12,13 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tddfa.arrays import Floats, Image
 from tddfa.geometry import rotation_matrix
@@ -215,14 +217,16 @@ def picture_grid(pictures: Sequence[Image], titles: Sequence[str], *, columns: i
     return np.array(sheet)
 
 
-def png_bytes(picture: Image) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(picture).save(buffer, format="PNG")
+def png_bytes(picture: Image, *, software: str | None = None) -> bytes:
+    """A picture as the bytes of a PNG file; with the program's name in it, `tddfa.images.is_own_picture` knows it."""
+    buffer, text = io.BytesIO(), PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    PIL.Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
     return buffer.getvalue()
 
 
-def plot_surface(surface: Surface, *, max_faces: int = 250_000):
+def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
     """An interactive k3d plot of the surface, upright, as the view "start" shows it. Show it with `.display()`.
 
     Surfaces with more than `max_faces` faces are simplified, so that the widget stays below 10 MB.

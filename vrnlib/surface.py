@@ -9,6 +9,7 @@ both y and the order of the faces around for viewers.)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -166,7 +167,7 @@ def simplify(surface: Surface, *, max_faces: int) -> Surface:
         _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         group = group.reshape(-1)
 
-        def mean(values: NDArray, group: NDArray = group, count: NDArray = count) -> NDArray[np.float64]:
+        def mean(values: NDArray[Any], group: NDArray[Any] = group, count: NDArray[Any] = count) -> NDArray[np.float64]:
             return np.stack([np.bincount(group, column) for column in values.T], axis=1) / count[:, None]
 
         faces = group[surface.faces]
@@ -176,7 +177,7 @@ def simplify(surface: Surface, *, max_faces: int) -> Surface:
     return result
 
 
-def _checked(probability: ArrayLike) -> NDArray:
+def _checked(probability: ArrayLike) -> NDArray[Any]:
     """The volume as an array, or a SurfaceError."""
     field = np.asarray(probability)
     if field.ndim != 3 or 0 in field.shape:

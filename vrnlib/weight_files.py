@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from tddfa.checkpoints import fill, read_checkpoint
-from tddfa.files import replacing
+from tddfa.files import write_bytes
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
 
 Network = TypeVar("Network", bound="VRN | FAN")
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of this package's own weights."""
+
+LARGEST = {"hourglasses": 8, "depth": 6, "residuals": 8}
+LARGEST_OF_OTHERS = 1024
+"""What a file may ask for in its configuration. The released VRN has 2, 4 and 3, and 256 features."""
+
+CONFIGS: dict[str, type[VRNConfig] | type[FANConfig]] = {"VRN": VRNConfig, "FAN": FANConfig}
+"""The networks that a file may hold."""
 
 
 def half_tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -42,9 +49,8 @@ def half_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict[str, Any]) -> None:
     """One safetensors file with the header as JSON under ``key``. The file appears whole or not at all."""
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={key: json.dumps(header, sort_keys=True)})
-        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
+    tensors = {name: value.cpu() for name, value in tensors.items()}
+    write_bytes(path, save(tensors, metadata={key: json.dumps(header, sort_keys=True)}))
 
 
 def save_network(path: str | Path, network: VRN | FAN, *, notes: dict[str, Any] | None = None) -> None:
@@ -97,9 +103,13 @@ def read_header(name: str | Path) -> dict[str, Any]:
             header = (file.metadata() or {}).get("vrn")
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no whole safetensors file ({error}); fetch or train it again") from error
-    if header is None:
+    try:
+        content = json.loads(header or "")
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not {"class", "config"} <= content.keys():
         raise ValueError(f"{path} has no VRN header; it was not written by vrnlib.weight_files.save_network")
-    return json.loads(header)
+    return content
 
 
 @overload
@@ -123,12 +133,26 @@ def load_network(name: str | Path, kind: type[nn.Module] | None = None) -> nn.Mo
     header, path = read_header(name), weights_path(name)
     if kind is not None and header["class"] != kind.__name__:
         raise ValueError(f"Expected the weights of a {kind.__name__}, {path} holds a {header['class']}; name another.")
-    network: VRN | FAN
-    if header["class"] == "VRN":
-        network = VRN(VRNConfig(**header["config"]))
-    elif header["class"] == "FAN":
-        network = FAN(FANConfig(**header["config"]))
-    else:
-        raise ValueError(f"{path} holds a {header['class']!r}; this version knows VRN and FAN")
-    fill(network, read_checkpoint(path), path.name)
-    return network
+    config = _config(header, path)
+    with torch.device("meta"):  # no memory until `fill` has compared all sizes with the tensors of the file
+        network = VRN(config) if isinstance(config, VRNConfig) else FAN(config)
+    return fill(network, read_checkpoint(path), path.name)
+
+
+def _config(header: dict[str, Any], path: Path) -> VRNConfig | FANConfig:
+    """The configuration of a header. Raises ValueError for unknown names and for numbers that nobody needs."""
+    kind, said = header["class"], header["config"]
+    if kind not in CONFIGS:
+        raise ValueError(f"{path} holds a {kind!r}; this version knows {' and '.join(CONFIGS)}")
+    known = {one.name for one in fields(CONFIGS[kind])}
+    for name, value in said.items() if isinstance(said, dict) else [("config", said)]:
+        if name == "nesting":
+            right = value in ("pooled", "skip")
+        else:
+            whole = type(value) is int and 1 <= value <= LARGEST.get(name, LARGEST_OF_OTHERS)
+            right = name in known and (whole or (name == "resize" and value is None))
+        if not right:
+            raise ValueError(
+                f"Expected a network of sensible size, {path} asks for {name} = {str(value)[:40]}; get the file again."
+            )
+    return CONFIGS[kind](**said)

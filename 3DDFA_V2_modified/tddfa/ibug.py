@@ -22,27 +22,38 @@ __all__ = [
     "BRIDGE",
     "BROWS",
     "CHIN",
+    "CHIN_LINE",
     "CLOSED_LINES",
     "EYES",
     "INNER_LIPS",
     "JAW",
+    "JAW_ENDS",
     "LEFT_BROW",
     "LEFT_EYE",
+    "LEFT_JAW",
     "LIPS",
+    "LIP_BOTTOM",
+    "LIP_TOP",
     "MIRRORED",
+    "MOUTH_BOTTOM",
     "MOUTH_CORNERS",
+    "MOUTH_TOP",
     "NOSE",
+    "NOSE_BASE",
     "NOSE_BOTTOM",
     "NOSE_RIDGE",
     "NOSE_TIP",
+    "NOSTRILS",
     "OPEN_LINES",
     "OUTER_EYE_CORNERS",
     "OUTER_LIPS",
     "RIGHT_BROW",
     "RIGHT_EYE",
+    "RIGHT_JAW",
 ]
 
 JAW = slice(0, 17)
+RIGHT_JAW, LEFT_JAW = slice(0, 8), slice(9, 17)
 RIGHT_BROW, LEFT_BROW = slice(17, 22), slice(22, 27)
 BROWS = slice(17, 27)
 NOSE_RIDGE, NOSE_BOTTOM = slice(27, 31), slice(31, 36)
@@ -52,13 +63,20 @@ EYES = slice(36, 48)
 OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)
 LIPS = slice(48, 68)
 
-CHIN, BRIDGE, NOSE_TIP = 8, 27, 30
-"""Single points: the lowest of the jaw, the nose's root between the eyes, its tip."""
+CHIN, BRIDGE, NOSE_TIP, NOSE_BASE = 8, 27, 30, 33
+"""Single points: the lowest of the jaw, the nose's root between the eyes, its tip, its base above the lips."""
+
+CHIN_LINE = slice(6, 11)
+"""The chin and its two neighbours on either side; their middle is steadier than the chin alone."""
+
+LIP_TOP, LIP_BOTTOM, MOUTH_TOP, MOUTH_BOTTOM = 51, 57, 62, 66
+"""Single points in the mouth's middle: the lips' outer edges, and the two edges of its opening."""
 
 OUTER_EYE_CORNERS = (36, 45)
 """Their distance is what errors are divided by (NME)."""
 
-MOUTH_CORNERS = (48, 54)
+JAW_ENDS, NOSTRILS, MOUTH_CORNERS = (0, 16), (32, 34), (48, 54)
+"""Pairs, the person's right one first; the jaw's ends lie before the ears."""
 
 OPEN_LINES = (JAW, RIGHT_BROW, LEFT_BROW, NOSE_RIDGE, NOSE_BOTTOM)
 CLOSED_LINES = (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, INNER_LIPS)

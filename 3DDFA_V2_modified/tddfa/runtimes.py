@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
-import os
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +16,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from .assets import cache_folder
 from .files import write_bytes
 
-__all__ = ["export_onnx", "fold_batch_norms", "limited_to", "make_runner"]
+__all__ = ["fold_batch_norms", "limited_to", "make_runner"]
 
 Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 """Takes a batch (B, 3, H, W) float32 and gives the network's outputs."""
-
-OPSET = 18
-"""The version of ONNX's set of operators that networks are exported with, the exporter's own choice."""
 
 
 def make_runner(
@@ -121,14 +114,16 @@ def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_
     The weights' hash is part of the file's name: other weights give another file, as does another set of operators.
     Its own hash lies beside it, so that a damaged one is written anew.
     """
-    digest = hashlib.sha256(f"opset {OPSET}".encode())
+    from .onnx_writer import OPSET, write_onnx
+
+    digest = hashlib.sha256(f"tddfa.onnx_writer, opset {OPSET}".encode())
     for key, value in network.state_dict().items():
         digest.update(key.encode() + value.numpy().tobytes())
     path = cache_folder() / "onnx" / f"{name}-{digest.hexdigest()[:16]}.onnx"
     mark = path.with_suffix(".sha256")
     if not _is_whole(path, mark):
         try:
-            export_onnx(network, path, example=example, any_size=any_size)
+            write_onnx(network, path, example=example, any_size=any_size)
             write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
         except OSError as error:
             raise OSError(
@@ -144,39 +139,3 @@ def _is_whole(path: Path, mark: Path) -> bool:
         return hashlib.sha256(path.read_bytes()).hexdigest() == mark.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def export_onnx(network: nn.Module, path: Path, *, example: tuple[int, int, int], any_size: bool = False) -> None:
-    """Write the network as an ONNX file with the input "input" (B, 3, H, W); B is free, with any_size H and W too.
-
-    It takes some seconds, as torch follows the network's sizes as symbols. The file appears whole or not at all.
-    """
-    network = copy.deepcopy(network).eval()
-    images = torch.zeros(2, *example)  # two of them: an export takes a size of 1 for a constant
-    with torch.no_grad():
-        outputs = network(images)
-    names = [f"output{k}" for k in range(len(outputs) if isinstance(outputs, tuple) else 1)]
-    free = (0, 2, 3) if any_size else (0,)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _quiet_exporter():
-        temporary = Path(folder, path.name)
-        torch.onnx.export(
-            network, (images,), str(temporary), dynamo=True, opset_version=OPSET, external_data=False, verbose=False,
-            input_names=["input"], output_names=names,
-            dynamic_shapes=({axis: torch.export.Dim.DYNAMIC for axis in free},),
-        )  # fmt: skip
-        os.replace(temporary, path)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Without what torch's exporter says to its own developers (torchvision is missing, a class is deprecated)."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)

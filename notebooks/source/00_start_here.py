@@ -49,6 +49,7 @@ view(face.surface, alt="The 3D face of Eileen Collins, made from one photo, seen
 
 # %%
 import numpy as np
+from tddfa.ibug import BRIDGE, CHIN, NOSE_TIP
 
 from vrnlib.checks import yours_or_ours
 from vrnlib.checks.faults import check_find_fault
@@ -98,7 +99,7 @@ print(f"{good} of {len(findings)} things are in order")
 assert face.crop.image.shape == (192, 192, 3)  # rows, columns, RGB
 assert face.crop.image.dtype == np.uint8
 points = face.crop.landmarks
-chin, nose_bridge = points[8], points[27]
+chin, nose_bridge = points[CHIN], points[BRIDGE]
 assert chin[1] > nose_bridge[1]  # y runs down: the chin has the larger y
 width, height = np.ptp(points[:, :2], axis=0)
 print(f"√(width · height) of the landmarks' box: {np.sqrt(width * height):.1f} pixels")
@@ -183,7 +184,7 @@ assert 0.05 < volume.mean() < 0.08
 front = 199 - volume[::-1].argmax(axis=0)  # the first solid slice from the front, for each pixel
 front = np.where(volume.any(axis=0), front, 0)
 nose = np.unravel_index(front.argmax(), front.shape)
-apart = np.abs(np.array(nose[::-1]) - sample.landmarks[30, :2]).max()
+apart = np.abs(np.array(nose[::-1]) - sample.landmarks[NOSE_TIP, :2]).max()
 print(f"the nearest voxel lies {apart:.0f} pixels from the tip of the nose")
 assert apart < 15
 depths = sample.vertices[:, 2]

@@ -15,7 +15,7 @@
 # **You will be able to**
 #
 # - read a landmark from a heat map with sub-pixel accuracy,
-# - follow a face from the finder's box to its landmarks,
+# - follow a face from the face detector's box to its landmarks,
 # - derive the crop's scale, write its 2×3 matrix, and go back,
 # - say where landmarks fail, and measure what a wrong margin costs.
 
@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from skimage.data import astronaut, chelsea
 from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
+from tddfa.ibug import JAW, LEFT_JAW, RIGHT_JAW
 
 from vrnlib.landmarks import alignment
 from vrnlib.checks import yours_or_ours
@@ -42,7 +43,7 @@ from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_de
 from vrnlib.crop import crop_face, invert_matrix, transform_points, warp_similarity
 from vrnlib.training.data import TEST_SEED
 from vrnlib.evaluation.bins import by_yaw
-from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks.detectors import FaceAlignmentDetector, TDDFADetector, detect
 from vrnlib.weight_files import load_network
 from vrnlib.notebook import frontal_sample, picture
 from vrnlib.show import draw_errors, draw_landmarks, picture_grid
@@ -167,22 +168,22 @@ assert fine.mean() < 0.85 * coarse.mean()
 # %% [markdown]
 # ## 3 · From box to landmarks
 #
-# Who tells the FAN where to look? A *finder*, FaceBoxes, proposes boxes. The *first look* is at an upright square
-# about such a box. Its points tell where the face is and how it leans, so the *second look* sees it upright and
-# centred. A third look, in a mirror, is averaged in.
+# Who tells the FAN where to look? A *face detector*, FaceBoxes, proposes boxes. The *first pass* is over an upright
+# square about such a box. Its points tell where the face is and how it leans, so the *second pass* sees it upright and
+# centred. A third pass, over the mirror image, is averaged in.
 
 # %%
-finder, leaning, truth = FaceBoxes(OPEN_WEIGHTS, min_score=0.3), renders[22].image, truths[22]
-box = finder(leaning)[:1]  # from the forehead to the chin, best first
+face_boxes, leaning, truth = FaceBoxes(OPEN_WEIGHTS, min_score=0.3), renders[22].image, truths[22]
+box = face_boxes(leaning)[:1]  # from the forehead to the chin, best first
 upright = alignment.box_squares(alignment.landmark_boxes(box))
-first, _ = alignment.look(leaning, upright, fan)
+first, _ = alignment.predict(leaning, upright, fan)
 tilted = alignment.head_squares(first)
-second, _ = alignment.look(leaning, tilted, fan)
-third, _ = alignment.look(leaning, alignment.head_squares(second), fan, mirrored=True)
+second, _ = alignment.predict(leaning, tilted, fan)
+third, _ = alignment.predict(leaning, alignment.head_squares(second), fan, mirrored=True)
 corners = box[0, :4].round().astype(int)
 panels, titles, offs = [cv2.rectangle(leaning.copy(), corners[:2], corners[2:], (255, 200, 0), 2)], ["the box"], []
-looks = {"first look": (upright, first), "second look": (tilted, second), "mean": (tilted, (second + third) / 2)}
-for name, (square, points) in looks.items():
+passes = {"first pass": (upright, first), "second pass": (tilted, second), "mean": (tilted, (second + third) / 2)}
+for name, (square, points) in passes.items():
     matrix = alignment.square_matrix(square[0], 256)
     found, right = transform_points(points[0, :, :2], matrix), transform_points(truth, matrix)
     panels.append(draw_errors(alignment.square_picture(leaning, square[0], 256), found, right, enlarge=1))
@@ -362,9 +363,9 @@ panels = [draw_errors(renders[row].image[48:208, 48:208], found[row] - 48, truth
 titles = [f"face {row}: yaw {yaws[row]:.0f}°, error {errors[row]:.1f} %" for row in worst]
 assert {13, 25, 26, 27} <= set(worst) and min(abs(yaws[row]) for row in worst) > 30  # the words below say so
 for row in (13, 25, 26, 27):
-    far, near = (slice(9, 17), slice(0, 8)) if yaws[row] > 0 else (slice(0, 8), slice(9, 17))
+    far, near = (LEFT_JAW, RIGHT_JAW) if yaws[row] > 0 else (RIGHT_JAW, LEFT_JAW)
     apart = distances[rows.index(row)]
-    assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[17:].mean())
+    assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[JAW.stop:].mean())
 alt = "Six turned heads with true points in blue, found ones in orange, lines between, longest on the jaw's far side."
 picture(picture_grid(panels, titles, columns=3), alt=alt)
 
@@ -391,10 +392,10 @@ from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE
 files = [FAN_FILE, *FACE_DETECTORS["sfd"]]
 at_hand = all((Path(torch.hub.get_dir()) / "checkpoints" / name).is_file() for name in files)
 if at_hand and os.environ.get("VRN_PROFILE") == "full":
-    other = detect(photo, detector="fan")[0]
+    other = FaceAlignmentDetector()(photo)[0]
 else:
     print(f"The official FAN needs {' and '.join(files)} in $TORCH_HOME/hub/checkpoints and VRN_PROFILE=full.")
-    other = detect(photo, detector="tddfa", finder=finder, regressor=TDDFA("open"))[0]
+    other = TDDFADetector(face_detector=face_boxes, regressor=TDDFA("open"))(photo)[0]
 apart = 100 * np.linalg.norm(other.points[:, :2] - landmarks, axis=1).mean() / faces[0].size
 print(f"open and {other.source} differ by {apart:.0f} % of √(w·h) on average")
 large = crop_face(photo, landmarks, 288)
@@ -453,7 +454,7 @@ assert right > wrong + 0.15
 # ## Summary
 #
 # - A landmark is the mean of its heat map, finer than the map's cells.
-# - The finder's box is a start; the second look is better placed.
+# - The face detector's box is a start; the second pass is better placed.
 # - The crop's scale is 90 / √(w·h) of the landmarks' box; its middle goes to (95.5, 95.5).
 # - The 2×3 matrix is the way back into the photo.
 # - Profiles are hard, and a wrong margin is no detail.

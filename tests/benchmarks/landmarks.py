@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from timing import best_and_median
 
-from vrnlib.landmarks.detectors import detect
-from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, official_fan
+from vrnlib.landmarks.detectors import detect, make_detector
+from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, load_face_alignment
 
 
 def photo(faces: int) -> np.ndarray:
@@ -38,14 +38,14 @@ def official(folder: Path):
     files = folder / "hub" / "checkpoints"
     files.mkdir(parents=True)
     torch.manual_seed(0)
-    finder = s3fd()
-    for name, layer in finder.named_modules():
+    face_detector = s3fd()
+    for name, layer in face_detector.named_modules():
         if name.endswith("mbox_conf"):
             torch.nn.init.zeros_(layer.weight)
             layer.bias.data = torch.tensor([9.0] * (len(layer.bias) - 1) + [-9.0])
     torch.save(FAN(4).state_dict(), files / FAN_FILE)
-    torch.save(finder.state_dict(), files / FACE_DETECTORS["sfd"][0])
-    return official_fan("sfd")
+    torch.save(face_detector.state_dict(), files / FACE_DETECTORS["sfd"][0])
+    return load_face_alignment("sfd")
 
 
 def main() -> None:
@@ -64,9 +64,9 @@ def main() -> None:
     ours = 0.0
     for faces in (1, 2):
         image = photo(faces)
-        for detector in ("open", "tddfa"):
-            found = len(detect(image, detector=detector))
-            took = line(f"{detector}, {found} found", lambda i=image, d=detector: detect(i, detector=d), args.runs)
+        for detector in (make_detector("open"), make_detector("tddfa")):
+            found = len(detector(image))
+            took = line(f"{detector.name}, {found} found", lambda i=image, d=detector: d(i), args.runs)
             ours = ours or took
     with tempfile.TemporaryDirectory() as folder:
         aligner = official(Path(folder))

@@ -63,7 +63,7 @@ def photographs():
 
 
 def on_photographs(regressor: TDDFA, detector: FaceBoxes | None) -> dict:
-    """Per photo: the points' error with the official boxes, after a second look, and what the open detector finds."""
+    """Per photo: the points' error with the official boxes, after a second pass, and what the open detector finds."""
     report = {}
     for name, photo, boxes, truth, _ in photographs():
         points = regressor.reconstruct(*regressor(photo, boxes), dense=False)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.checks.answers import Case, copied, in_words, same
+from vrnlib.checks.answers import Case, Function, copied, in_words, same
 from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_defaults
 from vrnlib.checks.diagnosis import diagnose
 
@@ -49,7 +49,7 @@ class Mistake(AssertionError):
         return [f"✗ {self}"]
 
 
-def as_given(function: Callable, *arguments: Any) -> Any:
+def as_given(function: Function, *arguments: Any) -> Any:
     """The ordinary way to an answer: call the function."""
     return function(*arguments)
 
@@ -72,12 +72,12 @@ class Exercise:
     """
 
     name: str
-    solution: Callable
-    cases: Callable[[np.random.Generator], list[tuple]]
-    mistakes: dict[str, Callable] = field(default_factory=dict)
-    answer: Callable = as_given
+    solution: Function
+    cases: Callable[[np.random.Generator], list[tuple[Any, ...]]]
+    mistakes: dict[str, Function] = field(default_factory=dict)
+    answer: Function = as_given
     canonical: Callable[[Any], Any] | None = None
-    examine: Callable[[Callable, list[Case]], str | None] | None = None
+    examine: Callable[[Function, list[Case]], str | None] | None = None
     names: tuple[str, ...] = ()
     advice: tuple[tuple[str, str], ...] = ()
     tolerance: float = 1e-5
@@ -85,7 +85,7 @@ class Exercise:
     def __repr__(self) -> str:
         return f"Exercise({self.name!r}, {len(self.mistakes)} named mistakes)"
 
-    def judge(self, function: Callable, seed: int | None = None) -> None:
+    def judge(self, function: Function, seed: int | None = None) -> None:
         """Print one line when the function is right on all cases.
 
         Args:
@@ -103,7 +103,7 @@ class Exercise:
         print(f"✓ {self.name}: right on {count} cases{note}")
 
     def right_cases(
-        self, function: Callable, seed: int, watch: contextlib.AbstractContextManager | None = None
+        self, function: Function, seed: int, watch: contextlib.AbstractContextManager[None] | None = None
     ) -> list[bool]:
         """For each case of one draw whether the function is right on it; an error is wrong.
 
@@ -122,7 +122,7 @@ class Exercise:
             right.append(False)
         return right
 
-    def lent(self) -> Callable:
+    def lent(self) -> Function:
         """The solution for a notebook to go on with; a check does not take it for the student's own."""
         if isinstance(self.solution, type):
             return type(self.solution.__name__, (self.solution,), {"lent": True})
@@ -131,7 +131,7 @@ class Exercise:
         copy.lent = True  # type: ignore[attr-defined]
         return copy
 
-    def _verdict(self, function: Callable, rng: np.random.Generator) -> tuple[str, int, list[str]]:
+    def _verdict(self, function: Function, rng: np.random.Generator) -> tuple[str, int, list[str]]:
         """What is wrong or "", the number of cases, the arguments that the function changes."""
         if not callable(function) or (hasattr(function, "forward") and not isinstance(function, type)):
             return ": hand over the function or class itself, by its name and without brackets.", 0, []
@@ -151,7 +151,7 @@ class Exercise:
             return self._crash(str(stopped), cases), 0, []
         return ": " + self._diagnosis(function, cases), 0, []
 
-    def _called(self, function: Callable, drawn: list[tuple]) -> tuple[list[Case], Stopped | str | None]:
+    def _called(self, function: Function, drawn: list[tuple[Any, ...]]) -> tuple[list[Case], Stopped | str | None]:
         """The function's answers, and its first error, or what is said to a stub."""
         cases, stopped = [], None
         for arguments in drawn:
@@ -164,7 +164,7 @@ class Exercise:
                 stopped = stopped or error
         return cases, stopped
 
-    def _named(self, arguments: tuple) -> dict[str, Any]:
+    def _named(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
         """The arguments by name; where the solution has defaults, with these."""
         if self.names:
             return dict(zip(self.names, arguments, strict=True))
@@ -185,7 +185,7 @@ class Exercise:
             got, wanted = canonical(got), canonical(wanted)
         return same(got, wanted, self.tolerance)
 
-    def _diagnosis(self, function: Callable, cases: list[Case]) -> str:
+    def _diagnosis(self, function: Function, cases: list[Case]) -> str:
         examined = self.examine(function, cases) if self.examine else None
         sentence = (
             self._known_mistake(cases, None)
@@ -207,7 +207,7 @@ class Exercise:
                 continue
         return None
 
-    def _by(self, mistaken: Callable, case: Case) -> Any:
+    def _by(self, mistaken: Function, case: Case) -> Any:
         return self.answer(mistaken, *copied(tuple(case.arguments.values())))
 
 
@@ -221,7 +221,7 @@ def exercises() -> dict[str, Exercise]:
     return found
 
 
-def yours_or_ours(name: str, space: dict[str, Any]) -> Callable:
+def yours_or_ours(name: str, space: dict[str, Any]) -> Function:
     """The function to go on with: the student's own if it is right, else ours; one line says which.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vrnlib.checks.answers import Case, copied, same
+from vrnlib.checks.answers import Case, Function, copied, same
 
 #: What a wrong function does to a number or an array before it uses it: (words, change); {name} is the argument.
 OF_ANY: list[tuple[str, Callable[[Any], Any]]] = [
@@ -47,7 +47,7 @@ OF_ARRAYS: list[tuple[str, Callable[[Any], Any]]] = [
 ]
 
 
-def _changed(value: Any, change: Callable) -> Any:
+def _changed(value: Any, change: Function) -> Any:
     """The changed argument, of the kind that it was."""
     if isinstance(value, torch.Tensor):
         changed = change(value.numpy().copy())
@@ -74,7 +74,7 @@ def alterations(cases: list[Case]) -> Iterator[tuple[str, Callable[..., dict[str
                 yield words, lambda a, n=name, v=fixed: {**a, n: v}
 
 
-def altered_arguments(solution: Callable[..., Any], cases: list[Case], tolerance: float) -> str | None:
+def altered_arguments(solution: Function, cases: list[Case], tolerance: float) -> str | None:
     """Whether some other arguments would make the answer right in all cases."""
     wrong_first = sorted(cases, key=lambda case: same(case.got, case.wanted, tolerance))
     for words, alter in alterations(wrong_first):
@@ -84,7 +84,7 @@ def altered_arguments(solution: Callable[..., Any], cases: list[Case], tolerance
     return None
 
 
-def _explains(solution: Callable[..., Any], alter: Callable, case: Case, tolerance: float) -> bool:
+def _explains(solution: Function, alter: Function, case: Case, tolerance: float) -> bool:
     names = list(case.arguments)
     other = alter(dict(zip(names, copied(tuple(case.arguments.values())), strict=True)))
     if any(value is None for value in other.values()):

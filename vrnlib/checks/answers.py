@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+Function = Callable[..., Any]
+"""A student's function, or one of ours in its place; each exercise has other arguments."""
+
 
 class Case(NamedTuple):
     """One call of a function: its arguments by name, what came back and what should have."""
@@ -103,12 +106,12 @@ def same(got: Any, wanted: Any, tolerance: float = 1e-5) -> bool:
     return len(theirs) == len(ours) and all(close(a, b, tolerance) for a, b in zip(theirs, ours, strict=True))
 
 
-def copied(arguments: tuple) -> tuple:
+def copied(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments anew, so that a function may write into them."""
     return tuple(copy.deepcopy(value) for value in arguments)
 
 
-def changed(before: tuple, after: tuple, names: list[str]) -> tuple[str, ...]:
+def changed(before: tuple[Any, ...], after: tuple[Any, ...], names: list[str]) -> tuple[str, ...]:
     """The names of the arguments that a function has written into."""
     pairs = zip(names, before, after, strict=False)
     return tuple(name for name, old, new in pairs if not same(as_array(new), as_array(old), 0.0))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vrnlib.checks import Exercise
+from vrnlib.checks.answers import Function
 from vrnlib.checks.modules import BLOCK_ADVICE, block_answer, examine_block
 from vrnlib.hourglass import Residual
 
@@ -72,17 +73,17 @@ class _AlwaysProjects(Residual):
         self.skip = nn.Conv2d(inputs, outputs, 1)
 
 
-def _layer_cases(rng: np.random.Generator) -> list[tuple]:
+def _layer_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(*map(int, rng.permutation(np.arange(2, 12))[:2]), 3), (3, 64, 7), (int(64 * rng.integers(2, 5)), 64, 1)]
 
 
-def _block_cases(rng: np.random.Generator) -> list[tuple]:
+def _block_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """One block that changes the channels and one that keeps them, with a batch for each."""
     widths = [(int(inputs), 16) for inputs in (rng.choice([6, 10, 12, 20]), 16)]
     return [(*pair, torch.from_numpy(rng.normal(size=(2, pair[0], 6, 7)).astype(np.float32))) for pair in widths]
 
 
-def _logit_cases(rng: np.random.Generator) -> list[tuple]:
+def _logit_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     shapes = [(2, *map(int, rng.permutation([3, 4, 5]))), (2, 200, 24, 24)]
     return [(torch.from_numpy((4 * rng.normal(size=shape)).astype(np.float32)),) for shape in shapes]
 
@@ -182,16 +183,16 @@ VOXEL_PROBABILITIES = Exercise(
 )
 
 
-def check_convolution_parameters(function: Callable, seed: int | None = None) -> None:
+def check_convolution_parameters(function: Function, seed: int | None = None) -> None:
     """(inputs, outputs, kernel) → number of parameters."""
     CONVOLUTION_PARAMETERS.judge(function, seed)
 
 
-def check_residual(block: Callable, seed: int | None = None) -> None:
+def check_residual(block: Function, seed: int | None = None) -> None:
     """A class: block(inputs, outputs) is a module (B, inputs, H, W) → (B, outputs, H, W)."""
     RESIDUAL.judge(block, seed)
 
 
-def check_voxel_probabilities(function: Callable, seed: int | None = None) -> None:
+def check_voxel_probabilities(function: Function, seed: int | None = None) -> None:
     """(logits (B, slices, H, W)) → probabilities of the same shape."""
     VOXEL_PROBABILITIES.judge(function, seed)

@@ -8,10 +8,9 @@ import io
 import linecache
 import re
 import types
-from collections.abc import Callable
 from typing import Any
 
-from vrnlib.checks.answers import Case, changed, copied, in_words
+from vrnlib.checks.answers import Case, Function, changed, copied, in_words
 
 #: The message of a stub's NotImplementedError, as the builder of the notebooks writes it.
 YOUR_TURN = "your turn"
@@ -44,7 +43,7 @@ class Stopped(Exception):
     """The function raised an error; the sentence says which, where and for which arguments."""
 
 
-def names_of(function: Callable, count: int) -> list[str]:
+def names_of(function: Function, count: int) -> list[str]:
     """The names of a function's first arguments.
 
     >>> names_of(lambda z, offset: z, 2)
@@ -57,7 +56,7 @@ def names_of(function: Callable, count: int) -> list[str]:
     return [f"argument {number}" for number in range(1, count + 1)]
 
 
-def with_defaults(function: Callable, arguments: tuple) -> tuple:
+def with_defaults(function: Function, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments and, behind them, the defaults of those that were left out.
 
     >>> with_defaults(lambda z, offset=99.5: z, (3,))
@@ -70,7 +69,12 @@ def with_defaults(function: Callable, arguments: tuple) -> tuple:
 
 
 def call(
-    function: Callable, answer: Callable, arguments: tuple, wanted: Any, named: dict[str, Any], advice: Advice = ()
+    function: Function,
+    answer: Function,
+    arguments: tuple[Any, ...],
+    wanted: Any,
+    named: dict[str, Any],
+    advice: Advice = (),
 ) -> Case:
     """Call the function with copies of the arguments; what it prints is kept and printed again afterwards.
 
@@ -97,7 +101,7 @@ def _kept(value: Any) -> Any:
     return value.copy() if hasattr(value, "copy") and hasattr(value, "dtype") else value
 
 
-def is_stub(error: BaseException | None, function: Callable) -> bool:
+def is_stub(error: BaseException | None, function: Function) -> bool:
     """Whether the error is the stub's own NotImplementedError, and not one that torch raised."""
     if not isinstance(error, NotImplementedError):
         return False
@@ -107,7 +111,7 @@ def is_stub(error: BaseException | None, function: Callable) -> bool:
     return place is not None and place[1].startswith("raise NotImplementedError")
 
 
-def error_sentence(error: Exception, function: Callable, arguments: dict[str, Any], advice: Advice = ()) -> str:
+def error_sentence(error: Exception, function: Function, arguments: dict[str, Any], advice: Advice = ()) -> str:
     """One line: the error's kind and message, the line of the student's code, the shapes, and what it may mean."""
     text = " ".join(str(error).split())
     text = text if len(text) <= 160 else text[:157] + "…"
@@ -118,7 +122,7 @@ def error_sentence(error: Exception, function: Callable, arguments: dict[str, An
     return f"stopped{where} with {type(error).__name__}: {text} [{in_words(arguments)}]{ending}"
 
 
-def _files(function: Callable) -> set[str]:
+def _files(function: Function) -> set[str]:
     """The files, or cells, that the function was written in."""
     own: list[Any] = [function, type(function).__dict__.get("__call__")]
     if inspect.isclass(function):
@@ -128,7 +132,7 @@ def _files(function: Callable) -> set[str]:
     return {code.co_filename for code in codes if code is not None}
 
 
-def _last_line(error: BaseException, function: Callable, *, innermost: bool = False) -> tuple[int, str] | None:
+def _last_line(error: BaseException, function: Function, *, innermost: bool = False) -> tuple[int, str] | None:
     files, place, trace = _files(function), None, error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
@@ -140,7 +144,7 @@ def _last_line(error: BaseException, function: Callable, *, innermost: bool = Fa
     return place
 
 
-def with_global(function: Callable, name: str, value: Any) -> Callable | None:
+def with_global(function: Function, name: str, value: Any) -> Function | None:
     """The function with another value for one of the global names that it reads."""
     if not isinstance(function, types.FunctionType):
         return None
@@ -148,7 +152,7 @@ def with_global(function: Callable, name: str, value: Any) -> Callable | None:
     return types.FunctionType(function.__code__, space, name, function.__defaults__, function.__closure__)
 
 
-def globals_read(function: Callable) -> list[str]:
+def globals_read(function: Function) -> list[str]:
     """The names of arrays and numbers outside the function that its code reads."""
     if not isinstance(function, types.FunctionType):
         return []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from tddfa.ibug import NOSE_TIP
 from vrnlib.checks import Exercise
+from vrnlib.checks.answers import Function
 
 
 def decode_heatmap(heatmap: np.ndarray) -> np.ndarray:
@@ -38,7 +40,7 @@ def to_photo(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return (points - shift) / scale
 
 
-def _matrix_with(scale_of: Callable, centre_of: Callable, target: float = 95.5) -> Callable:
+def _matrix_with(scale_of: Function, centre_of: Function, target: float = 95.5) -> Function:
     def mistaken(landmarks: np.ndarray) -> np.ndarray:
         scale, middle = scale_of(landmarks), centre_of(landmarks)
         return np.array([[scale, 0, target - scale * middle[0]], [0, scale, target - scale * middle[1]]])
@@ -69,19 +71,19 @@ def _shift_of_the_photo(landmarks: np.ndarray) -> np.ndarray:
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
-def _heatmap_cases(rng: np.random.Generator) -> list[tuple]:
+def _heatmap_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     sides = rng.permutation([4, 5, 6, 7, 9])
     heatmaps = [rng.random(shape) ** 4 for shape in (sides[:2], sides[2:4], (32, 32))]
     return [(heatmap / heatmap.sum(),) for heatmap in heatmaps]
 
 
-def _landmark_cases(rng: np.random.Generator) -> list[tuple]:
+def _landmark_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Faces that are taller than wide, wider than tall, and turned."""
     spreads = rng.uniform(25, 60, (3, 2)) * [[1, 1.6], [1.6, 1], [0.7, 1.2]]
     return [(rng.gamma(2.0, spread, (68, 2)) + rng.uniform(100, 300, 2),) for spread in spreads]
 
 
-def _point_cases(rng: np.random.Generator) -> list[tuple]:
+def _point_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     matrices = [crop_matrix(*case) for case in _landmark_cases(rng)]
     return [(rng.uniform(0, 191, (count, 2)), matrix) for count, matrix in zip((3, 7, 68), matrices, strict=True)]
 
@@ -188,7 +190,7 @@ CROP_MATRIX = Exercise(
             crop_scale, _middle, 90.0
         ),
         "the tip of the nose is in the middle; take the middle of the landmarks' box.": _matrix_with(
-            crop_scale, lambda p: p[30]
+            crop_scale, lambda p: p[NOSE_TIP]
         ),
         "the first landmark is in the middle; take the middle of the landmarks' box.": _matrix_with(
             crop_scale, lambda p: p[0]
@@ -244,21 +246,21 @@ TO_PHOTO = Exercise(
 )
 
 
-def check_decode_heatmap(function: Callable, seed: int | None = None) -> None:
+def check_decode_heatmap(function: Function, seed: int | None = None) -> None:
     """(heat map (rows, columns)) → (x, y)."""
     DECODE_HEATMAP.judge(function, seed)
 
 
-def check_crop_scale(function: Callable, seed: int | None = None) -> None:
+def check_crop_scale(function: Function, seed: int | None = None) -> None:
     """(landmarks (68, 2)) → scale."""
     CROP_SCALE.judge(function, seed)
 
 
-def check_crop_matrix(function: Callable, seed: int | None = None) -> None:
+def check_crop_matrix(function: Function, seed: int | None = None) -> None:
     """(landmarks (68, 2)) → (2, 3) matrix."""
     CROP_MATRIX.judge(function, seed)
 
 
-def check_to_photo(function: Callable, seed: int | None = None) -> None:
+def check_to_photo(function: Function, seed: int | None = None) -> None:
     """(points (N, 2), matrix (2, 3)) → points (N, 2)."""
     TO_PHOTO.judge(function, seed)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vrnlib.checks.alterations import altered_arguments
-from vrnlib.checks.answers import Array, Case, Pair, as_array, close, copied, pairs_of, results, same
+from vrnlib.checks.answers import Array, Case, Function, Pair, as_array, close, copied, pairs_of, results, same
 from vrnlib.checks.calling import globals_read, with_global
 from vrnlib.checks.formulas import formula
 from vrnlib.checks.relations import RELATION_DETECTORS, changed_numbers, factor, not_finite, offset
@@ -88,7 +88,7 @@ def as_it_came(cases: list[Case], pairs: list[Pair]) -> str | None:
     return None
 
 
-def a_global(function: Callable, answer: Callable, cases: list[Case], tolerance: float) -> str | None:
+def a_global(function: Function, answer: Function, cases: list[Case], tolerance: float) -> str | None:
     """A variable of the notebook was read where an argument was meant."""
     for name in globals_read(function):
         for argument in cases[0].arguments:
@@ -97,7 +97,7 @@ def a_global(function: Callable, answer: Callable, cases: list[Case], tolerance:
     return None
 
 
-def _right_with(function: Callable, answer: Callable, name: str, value: Any, case: Case, tolerance: float) -> bool:
+def _right_with(function: Function, answer: Function, name: str, value: Any, case: Case, tolerance: float) -> bool:
     other = with_global(function, name, value)
     try:
         return other is not None and same(
@@ -186,7 +186,7 @@ def _wide(array: Array) -> Array:
     return array.astype(float) if array.dtype.kind != "c" else np.abs(array)
 
 
-def of_one_result(solution: Callable, answer: Callable, cases: list[Case], pairs: list[Pair], tolerance: float) -> str:
+def of_one_result(solution: Function, answer: Function, cases: list[Case], pairs: list[Pair], tolerance: float) -> str:
     """The sentence for one result, from the specific to the general."""
     shaped = all(pair.got.shape == pair.wanted.shape for pair in pairs)
     single = not isinstance(cases[0].wanted, tuple)
@@ -205,9 +205,9 @@ def of_one_result(solution: Callable, answer: Callable, cases: list[Case], pairs
 
 
 def diagnose(
-    function: Callable,
-    solution: Callable,
-    answer: Callable,
+    function: Function,
+    solution: Function,
+    answer: Function,
     cases: list[Case],
     tolerance: float,
     canonical: Callable[[Any], Any] | None = None,

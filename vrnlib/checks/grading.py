@@ -14,12 +14,12 @@ import secrets
 import sys
 import types
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from vrnlib.checks import DRAWS, Exercise, Mistake, exercises
+from vrnlib.checks.answers import Function
 
 OURS = ("vrnlib", "tddfa")
 
@@ -106,7 +106,7 @@ def _codes(exercise: Exercise) -> list[types.CodeType]:
     return [part.__code__ for part in parts if isinstance(part, types.FunctionType)]
 
 
-def _borrowed(function: Callable) -> str:
+def _borrowed(function: Function) -> str:
     """The name of what is ours in a function or among the classes it is made of, or ""."""
     while isinstance(function, functools.partial):
         function = function.func

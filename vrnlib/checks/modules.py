@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vrnlib.checks.answers import Case, close
+from vrnlib.checks.answers import Case, Function, close
 
 #: What errors mean inside a block of convolutions: (pattern, advice).
 BLOCK_ADVICE = (
@@ -42,7 +42,7 @@ def fill_by_shape(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def block_answer(block: Callable, inputs: int, outputs: int, x: Tensor) -> tuple:
+def block_answer(block: Function, inputs: int, outputs: int, x: Tensor) -> tuple[Any, ...]:
     """The response of ``block(inputs, outputs)`` to x, its parameters filled by their shapes, and their number."""
     module = fill_by_shape(block(inputs, outputs))
     with torch.no_grad():
@@ -113,7 +113,7 @@ RESPONSES: dict[str, dict[str, str]] = {
 }
 
 
-def examine_block(block: Callable, cases: list[Case]) -> str | None:
+def examine_block(block: Function, cases: list[Case]) -> str | None:
     """What is wrong with a residual block, or None where neither its layers nor its response say it."""
     worst = next((case for case in cases if not _right(case)), cases[0])
     inputs, outputs, x = worst.arguments.values()
@@ -254,7 +254,7 @@ def _layers(module: nn.Module, inputs: int, outputs: int) -> str | None:
     return None
 
 
-def _kernels(wanted: Counter, found: Counter) -> str | None:
+def _kernels(wanted: Counter[Any], found: Counter[Any]) -> str | None:
     """What the convolutions' (inputs, outputs, kernel) say."""
     missing, extra = wanted - found, found - wanted
     if not missing and not extra:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 
-from vrnlib.checks.answers import Array, Pair, as_array, close
+from vrnlib.checks.answers import Array, Function, Pair, as_array, close
 from vrnlib.checks.shapes import Detector, everywhere
 
 #: What became of each number: (sentence, the right answer → yours).
@@ -156,8 +155,8 @@ def _moved_by(pair: Pair, axis: int, step: int) -> bool:
     if pair.got.shape != pair.wanted.shape or close(pair.got, pair.wanted):
         return False
     ahead, behind = (slice(1, None), slice(None, -1)) if step > 0 else (slice(None, -1), slice(1, None))
-    before = (slice(None),) * axis
-    return close(pair.got[(*before, ahead)], pair.wanted[(*before, behind)])
+    one, other = ((slice(None),) * axis + (last,) for last in (ahead, behind))
+    return close(pair.got[one], pair.wanted[other])
 
 
 def changed_numbers(pairs: list[Pair]) -> str | None:
@@ -230,9 +229,9 @@ def offset(pairs: list[Pair]) -> str | None:
     return None
 
 
-def amounts(pair: Pair) -> list[tuple[str, Callable[..., Any]]]:
+def amounts(pair: Pair) -> list[tuple[str, Function]]:
     """Numbers that come from the arguments: scalars, sizes of axes, counts of numbers."""
-    found: list[tuple[str, Callable[..., Any]]] = []
+    found: list[tuple[str, Function]] = []
     for name, value in pair.arguments.items():
         shape = getattr(value, "shape", None)
         if shape is None:
@@ -254,7 +253,8 @@ def amounts(pair: Pair) -> list[tuple[str, Callable[..., Any]]]:
 
 def not_normalized(pairs: list[Pair]) -> str | None:
     """Right up to a factor of each row, where the right rows have the length or the sum 1."""
-    for word, size in (("sum", lambda a: a.sum(-1)), ("length", lambda a: np.sqrt((a**2).sum(-1)))):
+    sizes: dict[str, Function] = {"sum": lambda a: a.sum(-1), "length": lambda a: np.sqrt((a**2).sum(-1))}
+    for word, size in sizes.items():
         if any(not pair.wanted.ndim or not np.allclose(size(_float(pair.wanted)), 1, atol=1e-4) for pair in pairs):
             continue
         if everywhere(pairs, lambda p, s: _float(p.wanted) * s(_float(p.got))[..., None], size):

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from vrnlib.checks.answers import Array, Pair, close
+from vrnlib.checks.answers import Array, Function, Pair, close
 
 Detector = Callable[[list[Pair]], "str | None"]
 
 
-def everywhere(pairs: list[Pair], relation: Callable[..., Any], *options: Any) -> bool:
+def everywhere(pairs: list[Pair], relation: Function, *options: Any) -> bool:
     """Whether the answer is what relation(pair, *options) predicts, in all cases."""
     for pair in pairs:
         with np.errstate(all="ignore"):
@@ -129,7 +129,7 @@ def fixed_size(pairs: list[Pair]) -> str | None:
     return None
 
 
-def reductions(pairs: list[Pair]) -> Iterator[tuple[str, Callable[..., Any]]]:
+def reductions(pairs: list[Pair]) -> Iterator[tuple[str, Function]]:
     yield "sum", lambda array, axis: array.sum(axis=axis)
     yield "mean", lambda array, axis: array.mean(axis=axis)
     yield "largest value", lambda array, axis: array.max(axis=axis)

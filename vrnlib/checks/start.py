@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from vrnlib.checks import Exercise
+from vrnlib.checks.answers import Function
 
 
 def slice_of_depth(z: np.ndarray, offset: float) -> np.ndarray:
@@ -24,16 +25,16 @@ def nose_tip(landmarks: np.ndarray) -> int:
     return int(np.argmax(landmarks[:, 2]))
 
 
-def _depth_cases(rng: np.random.Generator) -> list[tuple]:
+def _depth_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(rng.uniform(-50, 50, rng.integers(4, 9)), 99.5), (rng.uniform(-60, 60, 13012), rng.uniform(80, 120))]
 
 
-def _volume_cases(rng: np.random.Generator) -> list[tuple]:
+def _volume_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     sides = rng.permutation([3, 4, 5, 6, 7])
     return [(rng.random(shape) > 0.5,) for shape in (sides[:3], sides[2:], (192, 192, 200))]
 
 
-def _landmark_cases(rng: np.random.Generator) -> list[tuple]:
+def _landmark_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Points around planes behind, at and before z = 0."""
     planes = rng.permutation([-70.0, -102.0, -140.0])
     return [((rng.permutation(68 * 3) + plane).reshape(68, 3).astype(np.float32),) for plane in planes]
@@ -101,16 +102,16 @@ NOSE_TIP = Exercise(
 )
 
 
-def check_slice_of_depth(function: Callable, seed: int | None = None) -> None:
+def check_slice_of_depth(function: Function, seed: int | None = None) -> None:
     """(z (N,), offset) → slices (N,)."""
     SLICE_OF_DEPTH.judge(function, seed)
 
 
-def check_volume_from_paper_order(function: Callable, seed: int | None = None) -> None:
+def check_volume_from_paper_order(function: Function, seed: int | None = None) -> None:
     """(array [x, y, z]) → array [z, y, x]."""
     VOLUME_FROM_PAPER_ORDER.judge(function, seed)
 
 
-def check_nose_tip(function: Callable, seed: int | None = None) -> None:
+def check_nose_tip(function: Function, seed: int | None = None) -> None:
     """(landmarks (68, 3)) → row number."""
     NOSE_TIP.judge(function, seed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from vrnlib.checks import Exercise
+from vrnlib.checks.answers import Function
 
 
 def compose_pose(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -35,7 +36,7 @@ def _shell(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np
     return near | (np.round(2 * back + offset) == slices)
 
 
-def _pose_cases(rng: np.random.Generator) -> list[tuple]:
+def _pose_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
     for _ in range(3):
         rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -44,20 +45,20 @@ def _pose_cases(rng: np.random.Generator) -> list[tuple]:
     return cases
 
 
-def _vertex_cases(rng: np.random.Generator) -> list[tuple]:
+def _vertex_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [
         (rng.normal(size=(count, 3)) * 50, rng.uniform(0.5, 2), rng.uniform(60, 130, 2))
         for count in (rng.integers(4, 9), 13012)
     ]
 
 
-def _map_cases(rng: np.random.Generator) -> list[tuple]:
+def _map_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     small = _maps(rng, int(rng.integers(7, 10)), int(rng.integers(11, 14)), 4.0)
     back, front, offset, depth = _maps(rng, 96, 80, 38.0)
     return [small, (back, front, offset + 0.5, depth)]
 
 
-def _maps(rng: np.random.Generator, height: int, width: int, radius: float) -> tuple:
+def _maps(rng: np.random.Generator, height: int, width: int, radius: float) -> tuple[Any, ...]:
     """An egg between two depth maps; no end of it lies near a slice or between two, where rounding would decide."""
     y, x = np.mgrid[0:height, 0:width]
     inside = radius**2 - (x - width / 2 + rng.uniform(0, 1)) ** 2 - (y - height / 2 + rng.uniform(0, 1)) ** 2
@@ -66,7 +67,7 @@ def _maps(rng: np.random.Generator, height: int, width: int, radius: float) -> t
     return back, front, 2 * radius + 4, int(5 * radius) + 8
 
 
-def _eighths(rng: np.random.Generator, shape: tuple) -> np.ndarray:
+def _eighths(rng: np.random.Generator, shape: tuple[Any, ...]) -> np.ndarray:
     """Fractions of a pixel around −1/8, 1/8 and 3/8, in slices −1/4, 1/4 and 3/4."""
     return rng.uniform(-0.11, 0.11, shape) + rng.choice([-0.125, 0.125, 0.375], shape)
 
@@ -218,16 +219,16 @@ FILL_COLUMNS = Exercise(
 )
 
 
-def check_compose_pose(function: Callable, seed: int | None = None) -> None:
+def check_compose_pose(function: Function, seed: int | None = None) -> None:
     """(scale, rotation (3, 3), translation (3,)) → 12 numbers."""
     COMPOSE_POSE.judge(function, seed)
 
 
-def check_to_image_axes(function: Callable, seed: int | None = None) -> None:
+def check_to_image_axes(function: Function, seed: int | None = None) -> None:
     """(vertices (N, 3) mm, scale, middle (2,)) → (N, 3) crop pixels."""
     TO_IMAGE_AXES.judge(function, seed)
 
 
-def check_fill_columns(function: Callable, seed: int | None = None) -> None:
+def check_fill_columns(function: Function, seed: int | None = None) -> None:
     """(back (H, W), front (H, W), offset, depth) → (depth, H, W) bool."""
     FILL_COLUMNS.judge(function, seed)

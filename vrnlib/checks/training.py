@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vrnlib.checks import Exercise
+from vrnlib.checks.answers import Function
 
 
 def cross_entropy_from_logits(logits: Tensor, solid: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def _clamped(logits: Tensor, solid: Tensor, least: float) -> Tensor:
     return -(solid * torch.log(p) + (1 - solid) * torch.log(1 - p)).mean()
 
 
-def _loss_cases(rng: np.random.Generator) -> list[tuple]:
+def _loss_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Ordinary logits of a small batch, and four that are sure, two of them rightly."""
     shape = (2, *map(int, rng.permutation([3, 4, 6])))
     ordinary = _tensor(2 * rng.normal(size=shape)), _tensor(rng.random(shape) > 0.6)
@@ -54,9 +54,9 @@ def _loss_cases(rng: np.random.Generator) -> list[tuple]:
     return [ordinary, (extreme, torch.tensor([1.0, 0.0, 0.0, 1.0]))]
 
 
-def _volume_cases(rng: np.random.Generator) -> list[tuple]:
+def _volume_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Solids that are smaller, and larger, than what the logits say."""
-    cases: list[tuple] = []
+    cases: list[tuple[Any, ...]] = []
     for shape, cut in [((3, 4, 5), 0.6), ((6, 7, 8), -0.6), ((200, 24, 24), 0.6)]:
         noise = rng.normal(size=shape)
         logits = noise + 0.05 * np.sign(noise)  # no logit is so near to 0 that rounding decides
@@ -64,7 +64,7 @@ def _volume_cases(rng: np.random.Generator) -> list[tuple]:
     return cases
 
 
-def _step_cases(rng: np.random.Generator) -> list[tuple]:
+def _step_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Weights without a memory, one of them without a gradient, and weights with both."""
     small, large = (_tensor(rng.normal(size=(2, count))) for count in (5, 1000))
     small[1, 2] = 0
@@ -281,16 +281,16 @@ RMSPROP = Exercise(
 )
 
 
-def check_cross_entropy(function: Callable, seed: int | None = None) -> None:
+def check_cross_entropy(function: Function, seed: int | None = None) -> None:
     """(logits, solid of 0 and 1) → mean loss."""
     CROSS_ENTROPY.judge(function, seed)
 
 
-def check_intersection_over_union(function: Callable, seed: int | None = None) -> None:
+def check_intersection_over_union(function: Function, seed: int | None = None) -> None:
     """(logits, solid of 0 and 1) → number in [0, 1]."""
     INTERSECTION.judge(function, seed)
 
 
-def check_rmsprop_step(function: Callable, seed: int | None = None) -> None:
+def check_rmsprop_step(function: Function, seed: int | None = None) -> None:
     """(weight, gradient, square, rate, alpha) → (weight, square)."""
     RMSPROP.judge(function, seed)

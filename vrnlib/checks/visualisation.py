@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import trimesh
 
 from vrnlib.checks import Exercise
-from vrnlib.checks.answers import as_array
+from vrnlib.checks.answers import Function, as_array
 
 
 def to_crop_pixels(points: np.ndarray, offset: float) -> np.ndarray:
@@ -44,14 +43,14 @@ def _ball(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return ball.vertices * radii + rng.uniform(85, 105, 3), np.array(ball.faces)
 
 
-def _point_cases(rng: np.random.Generator) -> list[tuple]:
+def _point_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [
         (rng.uniform(0, 190, (rng.integers(3, 8), 3)), 99.5),
         (rng.uniform(0, 190, (5000, 3)), rng.uniform(80, 120)),
     ]
 
 
-def surface_cases(rng: np.random.Generator) -> list[tuple]:
+def surface_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """One mesh that looks outwards and one that looks inwards."""
     vertices, faces = _ball(rng)
     return [_tetrahedron(rng), (vertices, faces[:, ::-1])]
@@ -179,16 +178,16 @@ UPRIGHT = Exercise(
 )
 
 
-def check_to_crop_pixels(function: Callable, seed: int | None = None) -> None:
+def check_to_crop_pixels(function: Function, seed: int | None = None) -> None:
     """(points (N, 3) as (z, y, x) voxels, offset) → (N, 3) crop pixels."""
     TO_CROP_PIXELS.judge(function, seed)
 
 
-def check_signed_volume(function: Callable, seed: int | None = None) -> None:
+def check_signed_volume(function: Function, seed: int | None = None) -> None:
     """(vertices (V, 3), faces (F, 3)) → number, positive when the triangles are counter-clockwise from outside."""
     SIGNED_VOLUME.judge(function, seed)
 
 
-def check_upright(function: Callable, seed: int | None = None) -> None:
+def check_upright(function: Function, seed: int | None = None) -> None:
     """(vertices, faces) → (vertices, faces)."""
     UPRIGHT.judge(function, seed)

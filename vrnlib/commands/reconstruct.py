@@ -3,57 +3,83 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vrnlib.commands.photos import add_photo_arguments, check_photo_arguments, each_photo, no_face, no_photos
+import numpy as np
+from numpy.typing import NDArray
+
+from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
+
+if TYPE_CHECKING:
+    from vrnlib.landmarks.detectors import Detector
+    from vrnlib.reconstruct import Networks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to a parser."""
     add_photo_arguments(parser)
     parser.add_argument("--vrn", default="vrn_open", metavar="WEIGHTS", help="name or path of the VRN's weights")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from vrnlib.images import list_photos, read_photo
+    """Reconstruct a photo, or the photos of a folder.
 
-    check_photo_arguments(arguments)
-    if not arguments.photo.is_dir():
-        photo = read_photo(arguments.photo)  # before the networks: a bad photo should be told at once
-        for path in reconstruct_photo(
-            photo, arguments.photo, arguments.photo.stem, load_networks(arguments), arguments
-        ):
-            print(path)
-        return 0
+    Returns:
+        The exit code 0.
 
-    photos = list_photos(arguments.photo)
-    if not photos:
-        raise no_photos(arguments.photo)
-    networks = load_networks(arguments)
-    job = partial(reconstruct_photo, networks=networks, arguments=arguments)
-    skipped = each_photo(photos, job, title="reconstruct")
-    print(f"{len(photos) - len(skipped)} of {len(photos)} photos reconstructed into {arguments.out}.")
-    return 1 if len(skipped) == len(photos) else 0
+    Raises:
+        ValueError: a photo, argument or file of weights that is of no use; one sentence.
+        OSError: something cannot be read or written; one sentence.
+    """
+    from vrnlib.export import MARK
+
+    def prepare() -> Job:
+        networks, detector_of = load_models(arguments)
+
+        def job(image: NDArray[np.uint8], path: Path, name: str) -> list[Path]:
+            return write_faces(image, path, name, networks, detector_of(path), arguments.out)
+
+        return job
+
+    return run_photos(arguments, prepare, software=MARK, made="reconstructed")
 
 
-def load_networks(arguments: argparse.Namespace) -> Any:
-    from vrnlib.landmarks.detectors import prepare
+def load_models(arguments: argparse.Namespace) -> tuple[Networks, Callable[[Path], Detector]]:
+    """The networks and the detector that the arguments name."""
     from vrnlib.reconstruct import open_networks
 
     networks = open_networks(vrn=arguments.vrn, fan=arguments.fan if arguments.detector == "open" else None)
-    prepare(arguments.detector, fan=networks.fan, face_detector=arguments.face_detector)
-    return networks
+    return networks, photo_detector(arguments, fan=networks.fan)
 
 
-def reconstruct_photo(photo: Any, path: Path, name: str, networks: Any, arguments: argparse.Namespace) -> list[Path]:
-    from vrnlib.landmarks.files import find_points
-    from vrnlib.reconstruct import reconstruct, save
+def write_faces(
+    image: NDArray[np.uint8], path: Path, name: str, networks: Networks, detector: Detector, out: Path
+) -> list[Path]:
+    """Write the results NAME_0.…, NAME_1.… of a photo's faces into a folder.
 
-    points = None if arguments.points is None else find_points(arguments.points, path)
-    found = reconstruct(
-        photo, networks=networks, detector=arguments.detector, points=points, face_detector=arguments.face_detector
-    )
-    if not found:
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        path: where the photo comes from.
+        name: what the results are called.
+        networks, detector: see `load_models`.
+        out: the folder.
+
+    Returns:
+        The paths of the results.
+
+    Raises:
+        PhotoError: there is no face in it.
+        SaveError: the results cannot be written.
+    """
+    from tqdm import tqdm
+
+    from vrnlib.export import save
+    from vrnlib.reconstruct import reconstruct_faces
+
+    faces = detector(image)
+    if not faces:
         raise no_face(path)
-    return save(found, arguments.out, name, photo_name=path.name)
+    bar = tqdm(faces, unit="face", desc=path.name, leave=False, disable=len(faces) < 4)
+    return save(reconstruct_faces(image, bar, networks=networks), out, name, photo_name=path.name)

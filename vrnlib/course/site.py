@@ -1,7 +1,7 @@
 """The course's site: the executed lectures as plain pages with living 3D views, and an index.
 
 nbconvert makes the pages; formulas become MathML and 3D views become pages of their own beside them, so that the site
-needs no server, no kernel and nothing from other machines but the badges.
+needs no server, no kernel and nothing from other machines.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ TEMPLATE = """\
 {%- endblock input -%}
 """
 
+#: Code, a formula on lines of its own, a formula within a line.
+FORMULA = re.compile(
+    r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|(?<![\\\w$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?!\w)",
+    re.DOTALL,
+)
+
 PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -48,16 +54,17 @@ STYLE = """\
 :root { --ink: #1c2733; --pale: #f4f6f8; --line: #d5dce3; --link: #0b5cad; }
 * { box-sizing: border-box; }
 body { margin: 0; display: flex; color: var(--ink); font: 17px/1.6 Georgia, 'Noto Serif', serif; }
-nav { position: sticky; top: 0; height: 100vh; overflow: auto; flex: 0 0 15rem; padding: 1.5rem 1rem; background: var(--pale);
-  border-right: 1px solid var(--line); font: 15px/1.5 system-ui, sans-serif; }
+nav { position: sticky; top: 0; height: 100vh; overflow: auto; flex: 0 0 15rem; padding: 1.5rem 1rem;
+  background: var(--pale); border-right: 1px solid var(--line); font: 15px/1.5 system-ui, sans-serif; }
 nav > a { font-weight: 600; } nav ol { padding-left: 1.4rem; } nav li { margin: .4rem 0; }
 nav a[aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
-main { flex: 1 1 auto; min-width: 0; max-width: 56rem; padding: 1rem 2.5rem 5rem; }
+main { flex: 1 1 auto; min-width: 0; max-width: 62rem; padding: 1rem 2.5rem 5rem; }
 h1, h2, h3 { font-family: system-ui, sans-serif; line-height: 1.25; margin: 2rem 0 .6rem; }
 a { color: var(--link); } a.anchor-link { display: none; }
 pre, code { font: 14px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
 code { background: var(--pale); padding: .1em .25em; border-radius: 3px; } pre code { background: none; padding: 0; }
-.highlight, .input_area { background: var(--pale); border-radius: 5px; } .highlight pre { margin: 0; padding: .7rem 1rem; overflow: auto; }
+.highlight, .input_area { background: var(--pale); border-radius: 5px; }
+.highlight pre { margin: 0; padding: .7rem 1rem; overflow: auto; }
 .prompt, .input_prompt, .output_prompt { display: none; }
 .output_area { margin: .5rem 0; } .output_area pre { margin: 0; padding: .2rem 1rem; overflow: auto;
   border-left: 3px solid var(--line); }
@@ -67,15 +74,18 @@ details { margin: .6rem 0; padding: .4rem .8rem; border: 1px solid var(--line); 
 summary { cursor: pointer; font-family: system-ui, sans-serif; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 15px; }
 td, th { border: 1px solid var(--line); padding: .3rem .6rem; vertical-align: top; text-align: left; }
-.cards { list-style: none; padding: 0; display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
+.cards { list-style: none; padding: 0; display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
 .cards li { border: 1px solid var(--line); border-radius: 5px; padding: .4rem 1rem; }
 .cards h2 { margin: .5rem 0; font-size: 1.15rem; } .cards small { font-family: system-ui, sans-serif; }
-@media (max-width: 800px) { body { display: block; } nav { position: static; height: auto; border: 0; } main { padding: 1rem; } }
+@media (max-width: 800px) {
+  body { display: block; } nav { position: static; height: auto; border: 0; } main { padding: 1rem; }
+}
 """
 
 
 def write_site(folder: Path) -> None:
-    """Execute the lectures and write ``index.html``, a page for each, ``teaching.html``, and ``views/`` with the 3D views.
+    """Execute the lectures; write ``index.html``, a page for each, ``teaching.html``, and the 3D views in ``views/``.
 
     Args:
         folder: does not exist, or is empty.
@@ -129,8 +139,7 @@ def with_mathml(text: str) -> str:
         display = "block" if found["block"] else "inline"
         return " ".join(convert(found["block"] or found["inline"], display=display).split())
 
-    pattern = r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|(?<![\\\w$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?!\w)"
-    return re.sub(pattern, formula, text, flags=re.DOTALL)
+    return FORMULA.sub(formula, text)
 
 
 def page_of(title: str, body: str, files: list[Path], current: str) -> str:
@@ -150,15 +159,15 @@ def _card(source: Path, notebook: NotebookNode) -> str:
     minutes = notebook.metadata.workbook.minutes_cpu
     student = _from_markdown(badge(f"student/{source.stem}")).replace("Open in Colab", "Exercises in Colab")
     link = f'<h2><a href="{source.stem}.html">{html.escape(title_of(source))}</a></h2>'
-    return f"<li>{link}{claim}<small>{minutes} minutes on a CPU · exercises:</small> {student}</li>"
+    return f"<li>{link}{claim}<small>{minutes} minutes on a CPU</small>{student}</li>"
 
 
 def _index(cards: list[str]) -> str:
     alt = "A photo, the crop, and the face from several sides, coloured and grey."
     intro = (
         "<h1>From one photo to a 3D face</h1><p>A photo goes in, a 3D face comes out, and you have written every step "
-        "between: a volumetric regression network, its targets, its training and its evaluation. These are the lectures, "
-        "executed, with their solutions folded; the exercises are notebooks of their own.</p>"
+        "between: a volumetric regression network, its targets, its training and its evaluation. These are the "
+        "lectures, executed, with their solutions folded; the exercises are notebooks of their own.</p>"
     )
     picture = f'<img src="astronaut.png" alt="{alt}">'
     teaching = '<p>Giving a course? <a href="teaching.html">Teaching with the workbook</a>.</p>'
@@ -172,4 +181,6 @@ def _from_markdown(text: str) -> str:
 
 
 def _to_pages(text: str) -> str:
+    """Links to notebooks lead to pages, and a badge is words: the site asks nothing of other machines."""
+    text = re.sub(r"<img[^>]*colab-badge\.svg[^>]*>", "Open in Colab", text)
     return re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', text)

@@ -65,8 +65,9 @@ def evaluate_crops(
 
     Returns:
         The numbers of pictures and faces; of the faces the parts found and well cropped; of the found ones the part
-        well cropped and the landmarks' errors in per cent; false faces a picture, where all are known; and all but
-        the last by the faces' size (pixels), yaw and roll (degrees).
+        well cropped and the landmarks' errors in per cent; false faces a picture, where all are known; all but the
+        last by the faces' size (pixels), yaw and roll (degrees); and "each": {"yaw", "found", "cropped",
+        "error_percent"}, (F,) arrays of the faces, NaN where nobody knows or nothing was found.
 
     Raises:
         ValueError: there is no face.
@@ -91,7 +92,7 @@ def evaluate_crops(
     good = (np.abs(scale - 1) <= SCALE_WITHIN) & (away <= MIDDLE_WITHIN)
     hit = ~np.isnan(error)
 
-    def parts(groups: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    def by_group(groups: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
         return {name: _summary(error[rows], good[rows]) for name, rows in groups.items() if rows.any()}
 
     return {
@@ -104,9 +105,10 @@ def evaluate_crops(
         if hit.any()
         else None,
         "false_per_picture": false / seen if complete else None,
-        "size": parts(bins(sizes, SIZE_EDGES)),
-        "yaw": parts(bins(yaws, YAW_EDGES)),
-        "roll": parts(bins(tilts, ROLL_EDGES)),
+        "size": by_group(bins(sizes, SIZE_EDGES)),
+        "yaw": by_group(bins(yaws, YAW_EDGES)),
+        "roll": by_group(bins(tilts, ROLL_EDGES)),
+        "each": {"yaw": np.array(yaws), "found": hit * 1.0, "cropped": good * 1.0, "error_percent": error},
     }
 
 

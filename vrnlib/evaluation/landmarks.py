@@ -18,9 +18,8 @@ from tddfa.boxes import box_around, box_middles
 from tddfa.datasets import CROP_SIDE, LabelledFace
 from vrnlib.evaluation.bins import by_yaw
 from vrnlib.images import read_photo
-from vrnlib.landmarks import LandmarkError
-from vrnlib.landmarks.alignment import align, look_closer
-from vrnlib.landmarks.detectors import detect
+from vrnlib.landmarks import LandmarkError, alignment
+from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector
 from vrnlib.metrics import landmark_error_percent
 
 DETECTORS = ("tddfa", "open", "fan")
@@ -39,22 +38,28 @@ def evaluate_landmarks(faces: Sequence[LabelledFace], predict: Predictor, *, pro
         progress: whether a bar is shown.
 
     Returns:
-        {"count", "missing", "nme_percent": see `by_yaw`}. Faces for which nothing is found are counted as missing and
-        are in no mean.
+        {"count", "missing", "nme_percent": see `by_yaw`, "each": {"yaw", "error_percent"}}. Faces for which nothing
+        is found are counted as missing and are in no mean; among (N,) "each" they are NaN, as is a yaw that nobody
+        knows.
 
     Raises:
         ValueError: no face is found at all.
     """
-    errors: list[float] = []
-    yaws: list[float | None] = []
-    for face in tqdm(faces, unit="face", disable=not progress):
+    errors = np.full(len(faces), np.nan)
+    for row, face in enumerate(tqdm(faces, unit="face", disable=not progress)):
         points = predict(read_photo(face.path), face)
         if points is not None:
-            errors.append(landmark_error_percent(face.to_photo(points), face.truth))
-            yaws.append(face.yaw)
-    if not errors:
+            errors[row] = landmark_error_percent(face.to_photo(points), face.truth)
+    hit = ~np.isnan(errors)
+    if not hit.any():
         raise ValueError(f"Expected landmarks on at least one of {len(faces)} faces, got none; try another detector.")
-    return {"count": len(faces), "missing": len(faces) - len(errors), "nme_percent": by_yaw(errors, yaws)}
+    yaws = [face.yaw for face in faces]
+    return {
+        "count": len(faces),
+        "missing": int((~hit).sum()),
+        "nme_percent": by_yaw(errors[hit], [yaw for yaw, found in zip(yaws, hit, strict=True) if found]),
+        "each": {"yaw": np.array([np.nan if yaw is None else yaw for yaw in yaws]), "error_percent": errors},
+    }
 
 
 def predictor(detector: str, *, weights: str | None = None, model: str | None = None, onnx: bool = False) -> Predictor:
@@ -82,7 +87,8 @@ def predictor(detector: str, *, weights: str | None = None, model: str | None = 
         fan = load_network(weights or "fan_open", FAN)
         return lambda image, face: _by_fan(fan, image, face)
     if detector == "fan":
-        return _nearest
+        official = FaceAlignmentDetector()
+        return lambda image, face: _nearest(official, image, face)
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {detector!r}.")
 
 
@@ -96,15 +102,15 @@ def _by_regressor(regressor: Any, image: NDArray[np.uint8], face: LabelledFace) 
 
 
 def _by_fan(fan: Any, image: NDArray[np.uint8], face: LabelledFace) -> Floats:
-    """Our FAN's points: its three looks, the first at the box of the truth."""
-    first, _ = align(image, box_around(face.truth_in_image[None]), fan)
-    return look_closer(image, first, fan)[0][0]
+    """Our FAN's points: its three passes, the first over the box of the truth."""
+    first, _ = alignment.predict(image, alignment.box_squares(box_around(face.truth_in_image)), fan)
+    return alignment.refine(image, first, fan)[0][0]
 
 
-def _nearest(image: NDArray[np.uint8], face: LabelledFace) -> Floats | None:
+def _nearest(detector: Detector, image: NDArray[np.uint8], face: LabelledFace) -> Floats | None:
     """The points of the package face-alignment whose middle is nearest to the truth's, when it lies in its box."""
     box = box_around(face.truth_in_image)
-    found = [one.points[:, :2] for one in detect(image, detector="fan")]
+    found = [one.points[:, :2] for one in detector(image)]
     if not found:
         return None
     middles = box_middles(box_around(np.stack(found)))

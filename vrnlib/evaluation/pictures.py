@@ -99,9 +99,9 @@ def composites(count: int, *, people: int = PEOPLE) -> Iterator[LabelledPicture]
 def crowds(count: int, *, people: int = PEOPLE) -> Iterator[LabelledPicture]:
     """Large pictures put together from `composites`, all of them other ones."""
     rows, columns = CROWD
-    parts = composites(count * rows * columns, people=people)
+    small = composites(count * rows * columns, people=people)
     for _ in range(count):
-        tiles = list(islice(parts, rows * columns))
+        tiles = list(islice(small, rows * columns))
         height, width = tiles[0].image.shape[:2]
         corners = [(width * column, height * row) for row in range(rows) for column in range(columns)]
         lines = [tiles[row * columns : (row + 1) * columns] for row in range(rows)]

@@ -1,4 +1,4 @@
-"""iBUG's 68 landmarks where they are known already: the files in which data sets bring them, and their mirror image."""
+"""Landmarks that are known already: the files in which data sets bring them, and the detector that gives them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,59 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tddfa.files import beside, check_file
-from vrnlib.landmarks import LandmarkError
+from vrnlib.images import as_photo
+from vrnlib.landmarks import LandmarkError, Landmarks, largest_first
 
-#: Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat.
 POINT_SUFFIXES = (".pts", ".npy", ".mat")
+"""Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat."""
 
 
-def read_points(path: str | PathLike[str]) -> np.ndarray:
-    """Landmarks from a file, float32, in this project's pixels (the first pixel's centre is 0).
+class GivenPoints:
+    """The detector of whoever knows the points already: it gives them for whatever photo it is shown.
 
-    .npy: (68, 2|3) or (F, 68, 2|3), pixels counted from 0 already. .pts: iBUG's, counted from 1. .mat: of 300W-LP,
-    300W-3D (pt2d; in 300W-LP's folder landmarks pts_3d or pts_2d) or AFLW2000-3D (pt3d_68), counted from 1: they were
-    made in MATLAB, whose first pixel is 1, and the data sets' own MATLAB code draws them over the photos as they stand.
+    Args:
+        points: (68, 2|3) or (F, 68, 2|3) photo pixels, a `Landmarks`, or a file, see `read_points`. Of a folder of
+            files, `find_points` gives the one of a photo.
 
-    Nothing in a file is run. Raises LandmarkError for another ending or a file that holds something else.
+    Raises:
+        LandmarkError: no points, or wrong ones.
+
+    >>> detector = GivenPoints(np.linspace([10, 20], [110, 65], 68))
+    >>> detector(np.zeros((200, 200, 3), np.uint8))
+    [Landmarks(float32 (68, 2), box (10, 20, 110, 65), score 1.00, points)]
+    """
+
+    name = "points"
+
+    def __init__(self, points: Any) -> None:
+        self.faces = largest_first(Landmarks.from_points(one, source=self.name) for one in _as_faces(points))
+
+    def __repr__(self) -> str:
+        return f"GivenPoints({len(self.faces)} faces)"
+
+    def __call__(self, image: NDArray[np.uint8], /) -> list[Landmarks]:
+        """See `vrnlib.landmarks.detectors.Detector`."""
+        as_photo(image)
+        return list(self.faces)
+
+
+def read_points(path: str | PathLike[str]) -> NDArray[np.float32]:
+    """Landmarks from a file. Nothing in it is run.
+
+    Args:
+        path: .npy: (68, 2|3) or (F, 68, 2|3), pixels counted from 0 already. .pts: iBUG's, counted from 1. .mat: of
+            300W-LP, 300W-3D (pt2d; in 300W-LP's folder landmarks pts_3d or pts_2d) or AFLW2000-3D (pt3d_68), counted
+            from 1: they were made in MATLAB, whose first pixel is 1, and the data sets' own MATLAB code draws them over
+            the photos as they stand.
+
+    Returns:
+        (68, 2|3) or (F, 68, 2|3) float32 in this project's pixels (the first pixel's centre is 0).
+
+    Raises:
+        LandmarkError: another ending, or a file that holds something else.
     """
     path = Path(path)
     if path.suffix.lower() not in POINT_SUFFIXES:
@@ -34,6 +71,8 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
             raise ValueError(f"{points.dtype}, no numbers")
         if points.ndim not in (2, 3) or points.shape[-2] != 68 or points.shape[-1] not in (2, 3):
             raise ValueError(f"an array {points.shape}, neither (68, 2) nor (68, 3)")
+        if len(points) == 0:
+            raise ValueError("an array without a face")
         if not np.isfinite(points).all():
             raise ValueError("NaN or infinity")
     except Exception as error:  # a damaged or hostile file can fail in any way
@@ -45,23 +84,29 @@ def read_points(path: str | PathLike[str]) -> np.ndarray:
 
 
 def find_points(where: str | PathLike[str], photo: str | PathLike[str]) -> Path:
-    """The file with a photo's landmarks: `where` itself, or in the folder `where` the one with the photo's name.
+    """The file with a photo's landmarks.
 
-    Raises LandmarkError when the folder has none.
+    Args:
+        where: the file itself, or a folder in which it has the photo's name.
+        photo: the photo's path.
+
+    Raises:
+        LandmarkError: the folder has none.
     """
     where, photo = Path(where), Path(photo)
     if not where.is_dir():
         return where
-    for suffix in POINT_SUFFIXES:
-        found = beside(where / photo.name, suffix)
-        if found.is_file():
-            return found
+    for stem in (photo.stem, f"{photo.stem}_pts"):  # 300W-LP's folder landmarks has NAME_pts.mat
+        for suffix in POINT_SUFFIXES:
+            found = beside(where / f"{stem}{photo.suffix}", suffix)
+            if found.is_file():
+                return found
     raise LandmarkError(
         f"Expected the landmarks of {photo.name} in {where} as {photo.stem}.pts, .npy or .mat, found none of them."
     )
 
 
-def given_points(points: Any) -> np.ndarray:
+def _as_faces(points: Any) -> NDArray[np.float32]:
     """Points given as an array or a file: (F, 68, 2|3), or what `Landmarks.from_points` will refuse with a sentence."""
     if points is None:
         raise LandmarkError("The detector points needs the points: an array (68, 2) or (68, 3), or a file of them.")
@@ -76,17 +121,17 @@ def given_points(points: Any) -> np.ndarray:
     return points if points.ndim == 3 else points[None]
 
 
-def _read_pts(path: Path) -> np.ndarray:
+def _read_pts(path: Path) -> NDArray[Any]:
     text = path.read_text(encoding="utf-8")
     body = text[text.index("{") + 1 : text.index("}")]
     return np.array([line.split() for line in body.strip().splitlines()], dtype=np.float64) - 1
 
 
-def _read_npy(path: Path) -> np.ndarray:
+def _read_npy(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header that promises terabytes costs nothing
 
 
-def _read_mat(path: Path) -> np.ndarray:
+def _read_mat(path: Path) -> NDArray[Any]:
     from tddfa.datasets import read_mat_landmarks
 
     return read_mat_landmarks(path)

@@ -1,6 +1,6 @@
-"""The box of a face, as a detector draws it, from the 68 landmarks.
+"""The box of a face from its 68 landmarks in iBUG's order (`tddfa.ibug`).
 
-3DDFA_V2's regressor reads a square around FaceBoxes' box (`tddfa.geometry.roi_from_box`). On photographs that box is as
+3DDFA_V2's regressor reads a square around FaceBoxes' box (`tddfa.boxes.roi_from_box`). On photographs that box is as
 wide as the landmarks' box, ends at the chin, and reaches above the brows by a third of the face's height. The same rule
 makes the boxes that the open detector learns and the crops that the open regressor learns from.
 """
@@ -8,28 +8,32 @@ makes the boxes that the open detector learns and the crops that the open regres
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-CHIN, BRIDGE, BROWS = 8, 27, slice(17, 27)
+from tddfa.arrays import Floats
+from tddfa.boxes import box_around
+from tddfa.ibug import BRIDGE, BROWS, CHIN
+
 FOREHEAD = 0.3
 """How far the box reaches above the brows, as a part of the way from the chin to the bridge of the nose."""
 
 
-def face_box(landmarks: np.ndarray) -> np.ndarray:
-    """(x0, y0, x1, y1) float64 of the face with these landmarks (68, 2) or (68, 3), image pixels, y down.
+def face_box(landmarks: ArrayLike) -> Floats:
+    """The box of a face, as FaceBoxes draws it: the smallest around the landmarks and the brows moved up the forehead.
 
-    The smallest upright box around the landmarks and the brows moved up the forehead. For a tilted head the forehead
-    lies where the head's axis points.
+    For a tilted head the forehead lies where the head's axis points; the box is upright all the same.
+
+    Args:
+        landmarks: (68, 2) or (68, 3), image pixels, y down.
+
+    Returns:
+        (x0, y0, x1, y1) float64, image pixels.
+
+    Raises:
+        ValueError: another shape.
     """
     points = np.asarray(landmarks, np.float64)[:, :2]
     if points.shape != (68, 2):
         raise ValueError(f"Expected landmarks of shape (68, 2) or (68, 3), got {np.shape(landmarks)}.")
     forehead = points[BROWS] + FOREHEAD * (points[BRIDGE] - points[CHIN])
-    around = np.concatenate([points, forehead])
-    return np.concatenate([around.min(0), around.max(0)])
-
-
-#: Where each landmark goes in a mirrored face.
-MIRRORED = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
-    + [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
+    return box_around(np.concatenate([points, forehead]))

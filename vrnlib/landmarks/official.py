@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vrnlib.landmarks import LandmarkError
+from vrnlib.images import as_photo
+from vrnlib.landmarks import LandmarkError, Landmarks, largest_first
 
 FAN_FILE = "2DFAN4-11f355bf06.pth.tar"
+"""The weights of 2DFAN-4."""
+
 FACE_DETECTORS = {
     "sfd": ("s3fd-619a316812.pth",),
     "blazeface": ("blazeface.pth", "anchors.npy"),
@@ -26,24 +30,54 @@ FACE_DETECTORS = {
 """The package's face detectors and the files that each of them needs."""
 
 
-def official_faces(image: np.ndarray, *, face_detector: str = "sfd") -> list[tuple[np.ndarray, float]]:
-    """Points (68, 2), photo pixels, and the detector's score of every face in a photo (H, W, 3) uint8 RGB.
+class FaceAlignmentDetector:
+    """The package's FAN on the faces that one of its face detectors finds. It is loaded once and shared.
 
-    Raises LandmarkError when the package or one of its files cannot be had.
+    Args:
+        face_detector: one of `FACE_DETECTORS`.
+
+    Raises:
+        LandmarkError: another face detector, or the package or one of its files cannot be had.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of photos without a face
-        found, scores, boxes = official_fan(face_detector).get_landmarks_from_image(
-            image, return_bboxes=True, return_landmark_score=True
+
+    name = "fan"
+
+    def __init__(self, face_detector: str = "sfd") -> None:
+        self.face_detector = face_detector
+        self.face_alignment = load_face_alignment(face_detector)
+
+    def __repr__(self) -> str:
+        return f"FaceAlignmentDetector({self.face_detector!r})"
+
+    def __call__(self, image: NDArray[np.uint8], /) -> list[Landmarks]:
+        """See `vrnlib.landmarks.detectors.Detector`. The points are (68, 2), the scores the face detector's."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of photos without a face
+            found, scores, boxes = self.face_alignment.get_landmarks_from_image(
+                as_photo(image), return_bboxes=True, return_landmark_score=True
+            )
+        if found is None:
+            return []
+        sure = [box[4] if len(box) > 4 else np.mean(score) for box, score in zip(boxes, scores, strict=True)]
+        return largest_first(
+            Landmarks.from_points(points, score=min(max(float(score), 0.0), 1.0), source=self.name)
+            for points, score in zip(found, sure, strict=True)
         )
-    if found is None:
-        return []
-    sure = [box[4] if len(box) > 4 else np.mean(score) for box, score in zip(boxes, scores, strict=True)]
-    return [(points, min(max(float(score), 0.0), 1.0)) for points, score in zip(found, sure, strict=True)]
+
+
+def is_at_hand(face_detector: str = "sfd") -> bool:
+    """Whether the package and its weights are here, so that nothing would have to be fetched."""
+    import importlib.util
+
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    files = (FAN_FILE, *FACE_DETECTORS[face_detector])
+    return importlib.util.find_spec("face_alignment") is not None and all((folder / name).is_file() for name in files)
 
 
 @cache
-def official_fan(face_detector: str) -> Any:
+def load_face_alignment(face_detector: str) -> Any:
     """The package's FaceAlignment, loaded once. Its first compilation takes minutes and is left out."""
     if face_detector not in FACE_DETECTORS:
         raise LandmarkError(f"Expected a face detector out of {', '.join(FACE_DETECTORS)}, got {face_detector!r}.")

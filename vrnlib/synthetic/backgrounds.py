@@ -47,7 +47,8 @@ def pictures() -> tuple[Image, ...]:
             picture = read_photo(folder / name)
             k = 640 / max(picture.shape[:2])
             if k < 1:
-                picture = cv2.resize(picture, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
+                small = cv2.resize(picture, None, fx=k, fy=k, interpolation=cv2.INTER_AREA)
+                picture = small.astype(np.uint8, copy=False)
             out.append(picture)
     return tuple(out)
 

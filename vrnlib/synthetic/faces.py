@@ -20,6 +20,7 @@ from tddfa.arrays import Floats, Image, Volume
 from tddfa.contract import CROP_SIZE, FACE_SIZE
 from tddfa.describe import short_repr
 from tddfa.geometry import compose, fit_pose, rotation_matrix
+from tddfa.ibug import MOUTH_BOTTOM, MOUTH_CORNERS, MOUTH_TOP
 from tddfa.morphable import MorphableModel
 from tddfa.voxelizer import voxelize
 from vrnlib.synthetic.camera import Camera, Scene, middle, random_angles
@@ -45,6 +46,8 @@ class Sample:
     """Side of the crop; it is the canvas's middle."""
     pose: NDArray[np.float32]
     """(3,) float32 degrees: yaw, pitch, roll."""
+    camera: Camera
+    """What the parameters, which know no perspective, leave out; it projects to crop pixels."""
     model: Any = field(repr=False)
 
     __repr__ = short_repr
@@ -74,6 +77,46 @@ class Sample:
         return voxelize(vertices, triangles, size=self.size, step=step)[0]
 
 
+def facts_of(sample: Sample) -> dict[str, Any]:
+    """What is true of a rendered crop, as JSON can hold it.
+
+    Args:
+        sample: without a margin around the crop.
+
+    Returns:
+        ``landmarks``: (68, 3) crop pixels to 1/1000. ``parameters``: the 62 of ``Sample``. ``camera``: what is behind
+        them, see `vertices_of`.
+    """
+    camera = sample.camera
+    return {
+        "landmarks": sample.landmarks.astype(float).round(3).tolist(),
+        "parameters": [float(str(number)) for number in sample.parameters],  # the shortest that means this float32
+        "camera": {
+            "angles": camera.angles.tolist(),
+            "distance": camera.distance,
+            "center": camera.center.tolist(),
+            "scale": camera.scale,
+            "shift": camera.shift.tolist(),
+        },
+    }
+
+
+def vertices_of(facts: dict[str, Any], model: MorphableModel) -> NDArray[np.float32]:
+    """The mesh (N, 3) of a rendered crop, in its pixels, from what `facts_of` kept."""
+    parameters, camera = np.array(facts["parameters"], np.float32), facts["camera"]
+    shapes = model.w_shp.shape[1]
+    face = model.reconstruct(parameters[12 : 12 + shapes], parameters[12 + shapes :])
+    seen_by = Camera(
+        rotation=rotation_matrix(*camera["angles"]),
+        angles=np.array(camera["angles"]),
+        distance=camera["distance"],
+        center=np.array(camera["center"]),
+        scale=camera["scale"],
+        shift=np.array(camera["shift"]),
+    )
+    return np.asarray(seen_by.project(face), np.float32)
+
+
 class FaceRenderer:
     """Draws faces of one morphable model. Building it takes a second; a face takes milliseconds.
 
@@ -90,8 +133,9 @@ class FaceRenderer:
         self.model = model
         self.portrait = Portrait(model)
         bank, rows = np.asarray(model.expression_bank, np.float32), np.asarray(model.keypoints).reshape(68, 3)
-        self.opening = bank @ (model.w_exp[rows[62, 1]] - model.w_exp[rows[66, 1]])
-        self.width = bank @ (model.w_exp[rows[54, 0]] - model.w_exp[rows[48, 0]])
+        self.opening = bank @ (model.w_exp[rows[MOUTH_TOP, 1]] - model.w_exp[rows[MOUTH_BOTTOM, 1]])
+        right, left = MOUTH_CORNERS
+        self.width = bank @ (model.w_exp[rows[left, 0]] - model.w_exp[rows[right, 0]])
 
     def expression(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(E,) float32 from the model's bank, with more broad smiles, open mouths and strong faces than it has."""
@@ -145,6 +189,7 @@ class FaceRenderer:
             vertices=scene.vertices,
             size=size,
             pose=scene.camera.angles.astype(np.float32),
+            camera=scene.camera,
             model=self.model,
         )
 

@@ -85,26 +85,31 @@ class HeadMaps:
             return np.exp(-(((ax - cx) / sx) ** 2) - ((y - cy) / sy) ** 2) * smoothstep(-40, 0, z)
 
         eye = np.abs(p[ibug.EYES]).mean(0)
-        cheek_y, mouth_y = p[33, 1] + 14, p[ibug.OUTER_LIPS, 1].mean()
+        base_y = p[ibug.NOSE_BASE, 1]
+        cheek_y, mouth_y = base_y + 14, p[ibug.OUTER_LIPS, 1].mean()
         flush = 0.9 * spot(40, cheek_y, 17, 14) + 0.7 * spot(0, p[ibug.NOSE_TIP, 1], 12, 9) + 0.4 * spot(0, -76, 15, 9)
         flush = flush + 0.6 * self.ear
         shade = 0.8 * spot(eye[0], eye[1] - 13, 13, 5) + 0.55 * self.lid + 0.6 * spot(17, eye[1] + 5, 5, 9)
         wrinkle = (
-            np.exp(-(((ax - 24 - 0.5 * (p[33, 1] - y)) / 2.5) ** 2))
-            * smoothstep(p[33, 1] + 8, p[33, 1], y)
+            np.exp(-(((ax - 24 - 0.5 * (base_y - y)) / 2.5) ** 2))
+            * smoothstep(base_y + 8, base_y, y)
             * smoothstep(mouth_y - 6, mouth_y + 6, y)
             * smoothstep(-10, 10, z)
         )
-        nostril = np.exp(-(((ax - abs(p[32, 0]) - 0.4) / 3.0) ** 2) - ((y - p[32, 1] - 1.6) / 1.9) ** 2)
+        nostril_x, nostril_y = p[ibug.NOSTRILS[0], :2]
+        nostril = np.exp(-(((ax - abs(nostril_x) - 0.4) / 3.0) ** 2) - ((y - nostril_y - 1.6) / 1.9) ** 2)
         nostril *= smoothstep(15, 30, z)
-        upper = p[[0, 36, 48]][:, 1]
+        ear_y, corner_y = p[ibug.JAW_ENDS[0], 1], p[ibug.MOUTH_CORNERS[0], 1]
         jaw = smoothstep(-16, -34, y) * smoothstep(100, 70, ax) * smoothstep(-66, -50, z) * smoothstep(-112, -92, y)
-        jaw *= 1 - 0.9 * np.exp(-(((ax - 31) / 14) ** 2) - ((y - p[48, 1] - 16) / 10) ** 2)
-        moustache = np.exp(-(((y - (p[33, 1] + p[51, 1]) / 2 + 1) / 6.5) ** 4)) * smoothstep(34, 22, ax) * (z > 15)
-        chin = np.exp(-((ax / 24) ** 4)) * smoothstep(p[57, 1] + 4, p[57, 1] - 4, y) * smoothstep(-100, -88, y)
+        jaw *= 1 - 0.9 * np.exp(-(((ax - 31) / 14) ** 2) - ((y - corner_y - 16) / 10) ** 2)
+        moustache = (
+            np.exp(-(((y - (base_y + p[ibug.LIP_TOP, 1]) / 2 + 1) / 6.5) ** 4)) * smoothstep(34, 22, ax) * (z > 15)
+        )
+        lip_y = p[ibug.LIP_BOTTOM, 1]
+        chin = np.exp(-((ax / 24) ** 4)) * smoothstep(lip_y + 4, lip_y - 4, y) * smoothstep(-100, -88, y)
         side = smoothstep(54, 62, ax) * smoothstep(-62, -52, z) * smoothstep(-14, -24, z) * (y > -30)
         clean = (1 - self.lips) * (1 - self.mouth) * (1 - self.ear)
-        full = np.maximum.reduce([jaw, moustache, chin, 0.85 * side * smoothstep(upper[0] + 12, upper[0] - 10, y)])
+        full = np.maximum.reduce([jaw, moustache, chin, 0.85 * side * smoothstep(ear_y + 12, ear_y - 10, y)])
         beards = {
             "full": full,
             "jaw and moustache": np.maximum(jaw, moustache),

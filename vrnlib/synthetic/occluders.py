@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from tddfa import ibug
 from tddfa.arrays import Floats
 from vrnlib.synthetic.backgrounds import smooth_noise
 
@@ -32,7 +33,7 @@ def occlude(image: Floats, points: Floats, skin: Floats, rng: np.random.Generato
     tone: Floats = rng.random(3) * rng.uniform(0.1, 0.9)
     if kind == "hand":
         tone = skin * rng.uniform(0.85, 1.1)
-        away = anchor - points[30, :2]
+        away = anchor - points[ibug.NOSE_TIP, :2]
         a = np.arctan2(away[1], away[0]) + rng.normal(0, 0.5)
         d, n = np.array([np.cos(a), np.sin(a)]), np.array([-np.sin(a), np.cos(a)])
         wide = rng.uniform(0.085, 0.11) * face
@@ -50,7 +51,7 @@ def occlude(image: Floats, points: Floats, skin: Floats, rng: np.random.Generato
         )
         cv2.fillPoly(mask, [np.asarray(palm)], 230, cv2.LINE_AA)
     elif kind == "microphone":
-        ball = points[57, :2] + rng.normal(0, [0.2, 0.06]) * face + [0, rng.uniform(0.1, 0.35) * face]
+        ball = points[ibug.LIP_BOTTOM, :2] + rng.normal(0, [0.2, 0.06]) * face + [0, rng.uniform(0.1, 0.35) * face]
         end = ball + np.array([rng.normal(0, 0.5), 1.0]) * face * 1.5
         cv2.line(mask, pixel(ball), pixel(end), 170, int(max(2, 0.09 * face)), cv2.LINE_AA, 4)
         cv2.circle(mask, pixel(ball), int(16 * rng.uniform(0.08, 0.14) * face), 255, -1, cv2.LINE_AA, 4)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tddfa import raster
 from tddfa.arrays import Floats
+from tddfa.ibug import MIRRORED, RIGHT_EYE
 from vrnlib.synthetic.appearance import Appearance
 from vrnlib.synthetic.dressing import DressedHead
 from vrnlib.synthetic.hair import HAIR_STYLES
@@ -83,7 +84,7 @@ class PixelPainter:
         self.bearded = (maps.beards > 0.02)[maps.triangles].any(1)
         p = maps.points
         self.brow_x, self.brow_y = BROW[:, 0].copy(), BROW[:, 1].copy()
-        eye = ((p[36:42] * [-1, 1, 1] + p[[45, 44, 43, 42, 47, 46]]) / 2).astype(np.float32)
+        eye = ((p[RIGHT_EYE] * [-1, 1, 1] + p[MIRRORED][RIGHT_EYE]) / 2).astype(np.float32)
         self.eye = (float(eye[0, 0] + eye[3, 0]) / 2, float(eye[:, 1].mean()) - 0.2)
         upper, lower = eye[[3, 2, 1, 0]], eye[[3, 4, 5, 0]]
         self.lid_x, self.upper_y, self.lower_x, self.lower_y = upper[:, 0], upper[:, 1], lower[:, 0], lower[:, 1]

@@ -89,8 +89,9 @@ def teeth(points: Floats, neutral: Floats, tone: Floats, rng: np.random.Generato
         rng: draws how much of them shows.
     """
     out = []
-    scale = (neutral[54, 0] - neutral[48, 0]) / 47.6
-    front = min(neutral[62, 2], neutral[66, 2]) - 3.0
+    right, left = ibug.MOUTH_CORNERS
+    scale = (neutral[left, 0] - neutral[right, 0]) / 47.6
+    front = min(neutral[ibug.MOUTH_TOP, 2], neutral[ibug.MOUTH_BOTTOM, 2]) - 3.0
     x = np.linspace(-21, 21, 29) * scale
     z = front - 0.026 * x**2 / scale
     gaps = np.abs(np.sin(np.pi * x / (6.2 * scale)))
@@ -99,13 +100,14 @@ def teeth(points: Floats, neutral: Floats, tone: Floats, rng: np.random.Generato
     gum = linear(168, 96, 92)
     for upper in (True, False):
         if upper:
-            edge = neutral[62, 1] - rng.uniform(2.0, 5.5)
+            edge = neutral[ibug.MOUTH_TOP, 1] - rng.uniform(2.0, 5.5)
             rows = edge + np.array(UPPER_TEETH.heights)[:, None] - scallop * np.array([1, 0, 0, 0])[:, None]
             shade = np.array(UPPER_TEETH.shades)
             deep = 0.0
         else:
-            drop = (points[66] + points[57] - neutral[66] - neutral[57]) / 2
-            edge = neutral[66, 1] + drop[1] - rng.uniform(0.5, 3.0)
+            low, lip = ibug.MOUTH_BOTTOM, ibug.LIP_BOTTOM
+            drop = (points[low] + points[lip] - neutral[low] - neutral[lip]) / 2
+            edge = neutral[ibug.MOUTH_BOTTOM, 1] + drop[1] - rng.uniform(0.5, 3.0)
             rows = edge - np.array(LOWER_TEETH.heights)[:, None] + 0 * scallop
             shade = np.array(LOWER_TEETH.shades)
             deep = -2.5 + min(drop[2], 0.0)
@@ -143,7 +145,8 @@ def glasses(points: Floats, rng: np.random.Generator) -> tuple[list[Mesh], list[
         rim = np.stack([x, y + drop, z - 0.0045 * x**2 + 0 * x], 1)
         frame.append(tube(rim, thick, tone))
         corner = np.array([s * (half + wide), y + 0.35 * tall, z - 0.0045 * (half + wide) ** 2])
-        ear = np.array([s * (abs(points[0 if s < 0 else 16, 0]) + 7), eyes[:, 1].mean() + 3, points[0, 2] - 38])
+        end = points[ibug.JAW_ENDS[0 if s < 0 else 1], 0]
+        ear = np.array([s * (abs(end) + 7), eyes[:, 1].mean() + 3, points[ibug.JAW_ENDS[0], 2] - 38])
         frame.append(tube(corner + (ear - corner) * np.linspace(0, 1, 6)[:, None], max(thick, 0.9), tone))
         lattice = np.stack([rim * 0 + rim.mean(0), rim], 0)
         lenses.append(
@@ -205,7 +208,8 @@ def hood(points: Floats, skull: Skull, rng: np.random.Generator) -> list[Mesh]:
     middle = np.array([0, points[ibug.BRIDGE, 1] - 14, 0], np.float32)
     top = rng.uniform(68, 84)
     chin = middle[1] - points[ibug.CHIN, 1] + rng.uniform(-4, 12)
-    wide = (points[16, 0] - points[0, 0]) / 2 + rng.uniform(-4, 8)
+    right, left = ibug.JAW_ENDS
+    wide = (points[left, 0] - points[right, 0]) / 2 + rng.uniform(-4, 8)
     tall = np.where(up > 0, top, chin)
     z = np.where(up > 0, 24 - 42 * side**2, rng.uniform(8, 22) - 60 * side**2)
     below = np.maximum(-up, 0)

@@ -16,14 +16,15 @@ from torch.utils.data import Dataset
 
 from tddfa.arrays import Floats
 from tddfa.boxes import box_sizes
+from tddfa.ibug import MIRRORED
 from vrnlib.crop import transform_points
-from vrnlib.landmarks.ibug import MIRRORED, face_box
+from vrnlib.landmarks.ibug import face_box
 from vrnlib.synthetic.backgrounds import background
 from vrnlib.synthetic.damage import damage
 from vrnlib.synthetic.textures import noise_tile
 from vrnlib.training.augment import similarity_matrix
+from vrnlib.training.cache import Picture
 from vrnlib.training.cutouts import Cutouts, paste
-from vrnlib.training.data import Picture
 from vrnlib.training.distractors import paint_blob, paint_hand, without_face
 
 SMALLEST = 18.0

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from tddfa.arrays import Floats
+from tddfa.ibug import BRIDGE, JAW, NOSE_TIP
 from vrnlib.synthetic.backgrounds import background, smooth_noise
+from vrnlib.training.cache import Picture
 from vrnlib.training.cutouts import CANVAS, blend
-from vrnlib.training.data import Picture
 
 
 def without_face(image: Picture, points: Floats, rng: np.random.Generator) -> Picture:
@@ -29,7 +30,7 @@ def without_face(image: Picture, points: Floats, rng: np.random.Generator) -> Pi
     radius = 0.75 * np.ptp(points[:, :2], axis=0).max()
     mask: Picture = np.zeros(image.shape[:2], np.uint8)
     if kind < 0.35:  # from the chin downwards
-        mask[int(points[:17, 1].max()) + 6 :] = 255
+        mask[int(points[JAW, 1].max()) + 6 :] = 255
     elif kind < 0.7:  # where the features are
         cv2.circle(mask, (int(middle[0]), int(middle[1] - 0.15 * radius)), int(radius), 255, -1)
     else:  # a patch from somewhere: hair, ear, cheek, cloth
@@ -38,7 +39,7 @@ def without_face(image: Picture, points: Floats, rng: np.random.Generator) -> Pi
     mask = cv2.blur(mask, (9, 9))
     if kind < 0.35 or kind >= 0.7:
         return cv2.multiply(image, cv2.merge([mask] * 4), scale=1 / 255)
-    at = np.clip(points[[2, 14, 30, 27], :2].astype(int), 0, CANVAS - 1)
+    at = np.clip(points[[2, 14, NOSE_TIP, BRIDGE], :2].astype(int), 0, CANVAS - 1)
     tone = np.median(image[at[:, 1], at[:, 0], :3], axis=0) * rng.uniform(0.6, 1.1)
     rough = 1 + rng.uniform(0.02, 0.15) * smooth_noise(rng, CANVAS // 4, int(rng.integers(4, 40)))
     skin = cv2.resize(np.clip(tone * rough, 0, 255).astype(np.uint8), (CANVAS, CANVAS))
