@@ -25,7 +25,18 @@ from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_default
 from vrnlib.checks.diagnosis import diagnose
 
 #: The modules with exercises, in the order of the notebooks.
-MODULES = ("start", "cropping", "targets", "architecture", "training", "visualisation")
+MODULES = (
+    "start",
+    "faults",
+    "cropping",
+    "targets",
+    "pipeline",
+    "architecture",
+    "hourglass",
+    "training",
+    "visualisation",
+    "surfaces",
+)
 #: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
 DRAWS = 3
 
