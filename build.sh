@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sets the workbook up and runs its jobs. `bash build.sh help` explains each verb.
 set -euo pipefail
+CALLED_FROM="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan"
+EXTRAS="lab,test,fan,train,cluster,course"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -18,15 +19,19 @@ help() {
     cat <<'TEXT'
 bash build.sh            set up: create .venv, install the packages, compile the core, test that it runs
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
-bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
+bash build.sh test       lint, run all tests and all lecture notebooks
+                         (PYTEST_ARGS="-k nms" narrows them, VRN_COVERAGE=1 lists the lines that none of them reaches)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
 bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
                          (hours; VRN_SETTINGS="oldest avx2" chooses, VRN_NEWEST=1 adds the newest releases)
 bash build.sh test-mutations   make known mistakes one by one and list the tests that notice (minutes)
 bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
+bash build.sh course DIR  write an nbgrader course of the notebooks into the new folder DIR (notebooks/TEACHING.md)
+bash build.sh site      write the lectures as web pages with living 3D views into site/ (minutes)
+bash build.sh test-course  release, hand in, grade and return all assignments; run all student copies undone (minutes)
 bash build.sh notebooks  rebuild the lecture and student notebooks from notebooks/source and execute them
-bash build.sh clean      remove .venv, .venv-lowest, compiled files, caches, dist/ and demo_results/
+bash build.sh clean      remove .venv, .venv-lowest, compiled files, caches, dist/, site/ and demo_results/
 bash build.sh help       this text
 
 VRN_PYTHON=python3.12 bash build.sh   set up with this Python (3.10 or newer) instead of the first one found
@@ -171,14 +176,18 @@ run_pytest() {
     # One thread per process, as the workers share the cores; test-everywhere tries others.
     local threads="${VRN_THREADS:-1}"
     export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
+    export OMP_WAIT_POLICY=passive  # more threads than cores would wait for each other at full speed
     export MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
-    # The last line on the screen is pytest's own summary.
-    "$PY" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
+    local -a run=("$PY")
+    [[ -z "${VRN_COVERAGE:-}" ]] || run=("$PY" -m coverage run)
+    # The last line on the screen is pytest's own summary, unless coverage is asked for.
+    "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
-        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"}
+        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
+    [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }
 
 # What differs from machine to machine is set by hand: the threads, and the instructions that each library uses. Each
@@ -262,7 +271,8 @@ run_browser_tests() {
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
-# Installs exactly the lower bounds of pyproject.toml, and torch as in constraints.txt, then makes one reconstruction.
+# Installs exactly the lower bounds of pyproject.toml, those of the extras for users too, and torch as in constraints.txt;
+# then imports every module, makes one reconstruction and takes two steps of a training.
 test_lowest() {
     local python lowest=.venv-lowest
     python="$(find_python)"
@@ -272,7 +282,8 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)>=\(.*\)",$/\1==\2/p' pyproject.toml | grep -v '^torch==' >"$lowest/lowest.txt"
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+        | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
     "${pip[@]}" --no-deps --no-build-isolation .
@@ -283,21 +294,44 @@ test_lowest() {
 smoke_test() {  # $1: the folder of python and vrn
     "$1/python" ../tests/core_smoke.py
     "$1/python" -c 'from PIL import Image; from skimage.data import astronaut; Image.fromarray(astronaut()).save("photo.png")'
-    VRN_CACHE="$PWD/cache" "$1/vrn" reconstruct photo.png -o results
+    "$1/python" - <<'PYTHON'
+import importlib, pkgutil, tddfa, vrnlib
+for package in (tddfa, vrnlib):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if "course" not in module.name and not module.name.endswith("__main__"):  # the course is made with Jupyter
+            importlib.import_module(module.name)
+PYTHON
+    export VRN_CACHE="$PWD/cache" OMP_NUM_THREADS=1
+    "$1/vrn" train vrn -o run --cache renders --renders 4 --held-out 2 --steps 2 --batch 2 --report 1 --workers 0 \
+        --stem 8 --features 16 --size 128
+    "$1/vrn" reconstruct photo.png -o results
     local suffix
     for suffix in html ply png; do
         compgen -G "results/*.$suffix" >/dev/null || fail "reconstruct wrote no .$suffix file."
     done
 }
 
-clean() {
-    rm -rf "$VENV" .venv-lowest .venv-newest .mypy_cache build dist demo_results ./*.egg-info .pytest_cache .ruff_cache
-    rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
-    find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
-    say "Removed .venv, .venv-lowest, compiled files, caches and demo_results/."
+write_course() {  # $1: the folder, as it is named from where the user stands
+    local folder="$1"
+    [[ -n "$folder" ]] || fail "name a new folder for the course, such as: bash build.sh course my-course"
+    [[ "$folder" == /* ]] || folder="$CALLED_FROM/$folder"
+    "$PY" -m vrnlib.course assignments "$folder"
 }
 
-(( $# <= 1 )) || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
+run_course_tests() {
+    VRN_COURSE=all MPLBACKEND=agg OMP_NUM_THREADS=1 "$PY" -m pytest tests/test_course.py tests/test_course_nbgrader.py \
+        -n "$(( $(cores) > 2 ? 2 : $(cores) ))" --dist loadfile -q -p no:cacheprovider
+}
+
+clean() {
+    rm -rf "$VENV" .venv-lowest .venv-newest .mypy_cache build dist demo_results site ./*.egg-info .pytest_cache .ruff_cache
+    rm -f "$CORE"/_*.cpp "$CORE"/_*.so "$CORE"/_*.pyd
+    find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+    say "Removed .venv, .venv-lowest, compiled files, caches, site/ and demo_results/."
+}
+
+(( $# <= 1 )) || [[ "$1" == course && $# == 2 ]] \
+    || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
 case "${1:-setup}" in
     setup) setup; say "Ready. Try: bash build.sh demo" ;;
     demo) setup; demo ;;
@@ -306,6 +340,9 @@ case "${1:-setup}" in
     test-everywhere) setup; test_everywhere ;;
     test-mutations) setup; "$PY" tests/mutations.py ;;
     test-lowest) test_lowest ;;
+    test-course) setup; run_course_tests ;;
+    course) setup; write_course "${2:-}" ;;
+    site) setup; rm -rf site; "$PY" -m vrnlib.course site site ;;
     lab) setup; exec "$VENV/bin/jupyter" lab notebooks ;;
     notebooks) setup; "$PY" -m vrnlib.course build && "$PY" -m vrnlib.course execute ;;
     clean) clean ;;

@@ -98,7 +98,7 @@ def test_landmarks_are_drawn_where_they_are():
     picture = draw_landmarks(image, Landmarks.from_points(points))
     assert not image.any()  # a copy
     for x, y in points[:10]:
-        assert picture[round(y), round(x), 1] > 200
+        assert tuple(picture[round(y), round(x)]) == show.BLUE
     assert draw_landmarks(image, points, longest=200).shape == (150, 200, 3)
 
 
@@ -167,17 +167,32 @@ def test_k3d_plot_is_upright_and_colours_are_rgb(head):
     assert list(plot.camera[6:]) == [0, 1, 0]
 
 
+def test_the_interactive_view_shows_the_whole_face_and_the_picture_shows_the_same(head):
+    """The plot's camera, projected by hand, and the stored picture: the same outline, far enough off, nothing cut."""
+    plot = plot_surface(head)
+    vertices = np.asarray(plot.objects[0].vertices, float)
+    eye, target, up = np.reshape(plot.camera, (3, 3))
+    back = (eye - target) / np.linalg.norm(eye - target)
+    right = np.cross(up, back) / np.linalg.norm(np.cross(up, back))
+    seen = (vertices - eye) @ np.stack([right, np.cross(back, right), -back], axis=1)
+    screen = seen[:, :2] / seen[:, 2:] / np.tan(np.radians(plot.camera_fov / 2))
+    assert plot.camera_fov == 20 and np.abs(screen).max() < 1
+    assert seen[:, 2].max() / seen[:, 2].min() < 1.5, "near parts are hardly larger than far ones"
+    inside = np.argwhere(mask(render_views(head, views=["start"], size=400, perspective=True)))
+    expected = 200 + 200 * screen * [1, -1]
+    assert np.allclose(inside.min(axis=0)[::-1], expected.min(axis=0), atol=2.5)
+    assert np.allclose(inside.max(axis=0)[::-1], expected.max(axis=0), atol=2.5)
+
+
 def test_errors_are_drawn_from_the_true_points_to_the_found_ones():
     image = np.zeros((60, 80, 3), np.uint8)
     found, truth = np.float32([[20, 10, 5], [50, 40, 5]]), np.float32([[20, 30], [50, 40]])
     picture = draw_errors(image, found, truth, enlarge=3)
     assert picture.shape == (180, 240, 3)
     assert not image.any()  # a copy
-    red, line, green = picture[31, 61], picture[61, 61], picture[91, 61]  # pixel (20, 10) is 3 x 3 around (61, 31)
-    assert red[0] > 200 > 100 > red[1]
-    assert green[1] > 200 > 100 > green[0]
-    assert line[0] > 200 and line[1] > 150
-    assert tuple(picture[121, 151]) == tuple(red)  # what is right shows the found point only
-    assert not (draw_errors(image, found, enlarge=3)[..., 1] > 100).any()
+    start, line, end = picture[31, 61], picture[61, 61], picture[91, 61]  # pixel (20, 10) is 3 x 3 around (61, 31)
+    assert tuple(start) == show.ORANGE and tuple(end) == show.BLUE and tuple(line) == show.WHITE
+    assert tuple(picture[121, 151]) == show.ORANGE  # what is right shows the found point only
+    assert not (draw_errors(image, found, enlarge=3) == show.BLUE).all(axis=2).any()
     with pytest.raises(ValueError, match="got 2 and 1"):
         draw_errors(image, found, truth[:1])

@@ -1,12 +1,15 @@
 """Looking at results: pictures from our own renderer, and interactive views with k3d.
 
 Pictures are (H, W, 3) uint8 RGB arrays. A view turns the surface about the middle of its box; the camera is
-orthographic, so that a crop pixel has the same length everywhere and in every view of one call.
+orthographic, so that a crop pixel has the same length everywhere and in every view of one call. Interactive views have
+one camera, the same in JupyterLab, in a saved page and in the picture beside them: from far off and with a narrow field
+of view, so that it shows the whole face as a portrait does. Colours that are to be told apart are orange and blue.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +18,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tddfa.arrays import Floats, Image
 from tddfa.geometry import rotation_matrix
@@ -31,7 +35,13 @@ VIEWS = {
     "other side": (-90.0, 0.0),
     "above": (0.0, 90.0),
     "below": (0.0, -90.0),
+    "start": (-20.0, 7.0),  # how an interactive view begins
 }
+FIELD_OF_VIEW = 20.0
+"""Of the camera of interactive views, from the lower to the upper edge, degrees."""
+DISTANCE = 6.0
+"""Of that camera from the middle, in radii of the surface; at 5.8 the ball around it touches both edges."""
+ORANGE, BLUE = (255, 140, 0), (30, 120, 255)
 LIGHT = np.array([-0.35, -0.55, 0.76])
 WHITE = (255, 255, 255)
 
@@ -52,6 +62,7 @@ def render_views(
     views: Sequence[str | tuple[float, float]] = ("front", "three-quarter", "side", "above"),
     size: int = 256,
     colored: bool = False,
+    perspective: bool = False,
 ) -> Image:
     """The surface from several directions, side by side, on white.
 
@@ -60,6 +71,7 @@ def render_views(
         views: names of `VIEWS` or (yaw, pitch) in degrees.
         size: side of each picture, pixels.
         colored: with the surface's own colours; else grey, by Lambert's cosine law.
+        perspective: through the camera of `plot_surface`, which shows depth as the interactive view does.
 
     Returns:
         (size, size * len(views), 3).
@@ -78,13 +90,17 @@ def render_views(
     centred = surface.vertices.astype(np.float64) - (low + high) / 2
     normals = surface.normals().astype(np.float64)
     turned = [centred @ rotation.T for rotation in rotations]
-    reach = max(float(np.abs(one[:, :2]).max()) for one in turned)
+    reach = max(float(np.abs(one[:, :2]).max()) for one in turned) / 0.92
+    if perspective:
+        distance = DISTANCE * float(np.linalg.norm(centred, axis=1).max())
+        turned = [np.hstack([one[:, :2] * distance / (distance - one[:, 2:]), one[:, 2:]]) for one in turned]
+        reach = distance * math.tan(math.radians(FIELD_OF_VIEW / 2))
 
     fine = 2 * size
     faces = np.ascontiguousarray(surface.faces[:, ::-1])  # the renderer's order of a face's corners
     pictures = []
     for rotation, points in zip(rotations, turned, strict=True):
-        points = points * (0.46 * fine / max(reach, 1e-6))
+        points = points * (0.5 * fine / max(reach, 1e-6))
         points[:, :2] += (fine - 1) / 2
         cosine = np.maximum((normals @ rotation.T) @ (LIGHT / np.linalg.norm(LIGHT)), 0)[:, None]
         if colors is not None:
@@ -125,12 +141,12 @@ def draw_landmarks(
             corners = [(value + 0.5) * scale - 0.5 for value in face.box]
             draw.rectangle(corners, outline=(255, 200, 0), width=max(2, round(extent / 120)))
         for x, y in points:
-            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(0, 230, 80))
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=BLUE)
     return np.array(picture)
 
 
 def draw_errors(image: Image, found: Floats, truth: Floats | None = None, *, enlarge: int = 2) -> Image:
-    """The picture, enlarged, with found landmarks in red, the true ones in green and lines between: a copy.
+    """The picture, enlarged, with found landmarks in orange, true ones in blue and lines between: a copy.
 
     Args:
         image: (H, W, 3).
@@ -146,10 +162,10 @@ def draw_errors(image: Image, found: Floats, truth: Floats | None = None, *, enl
     size = (image.shape[1] * enlarge, image.shape[0] * enlarge)
     picture = PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BICUBIC)
     draw, radius = ImageDraw.Draw(picture), max(2.0, max(size) / 200)
-    layers = [(found, (255, 40, 40))] if truth is None else [(truth, (0, 230, 80)), (found, (255, 40, 40))]
+    layers = [(found, ORANGE)] if truth is None else [(truth, BLUE), (found, ORANGE)]
     layers = [((np.asarray(points)[:, :2] + 0.5) * enlarge - 0.5, color) for points, color in layers]
     for start, end in zip(layers[0][0], layers[-1][0], strict=True):
-        draw.line([*start, *end], fill=(255, 200, 0), width=max(1, round(radius / 2)))
+        draw.line([*start, *end], fill=WHITE, width=max(1, round(radius / 2)))
     for points, color in layers:
         for x, y in points:
             draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
@@ -201,15 +217,17 @@ def picture_grid(pictures: Sequence[Image], titles: Sequence[str], *, columns: i
     return np.array(sheet)
 
 
-def png_bytes(picture: Image) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(picture).save(buffer, format="PNG")
+def png_bytes(picture: Image, *, software: str | None = None) -> bytes:
+    """A picture as the bytes of a PNG file; with the program's name in it, `tddfa.images.is_own_picture` knows it."""
+    buffer, text = io.BytesIO(), PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    PIL.Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
     return buffer.getvalue()
 
 
 def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
-    """An interactive k3d plot of the surface, upright, seen slightly from the side. Show it with `.display()`.
+    """An interactive k3d plot of the surface, upright, as the view "start" shows it. Show it with `.display()`.
 
     Surfaces with more than `max_faces` faces are simplified, so that the widget stays below 10 MB.
     """
@@ -222,8 +240,7 @@ def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
         red, green, blue = turned.colors.astype(np.uint32).T
         packed = (red << 16) | (green << 8) | blue
     middle = (turned.vertices.min(axis=0) + turned.vertices.max(axis=0)) / 2
-    turned_middle = [float(value) for value in middle]
-    plot = k3d.plot(grid_visible=False, camera_auto_fit=False, height=560)
+    plot = k3d.plot(grid_visible=False, camera_auto_fit=False, camera_fov=FIELD_OF_VIEW, height=560)
     plot += k3d.mesh(
         turned.vertices,
         turned.faces.astype(np.uint32),
@@ -232,9 +249,9 @@ def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
         side="double",
         name="face",
     )
-    away = 1.9 * float(np.linalg.norm(turned.vertices - middle, axis=1).max())
-    direction = np.array([0.35, 0.12, 1.0]) / np.linalg.norm([0.35, 0.12, 1.0])
-    plot.camera = [*(float(v) for v in middle + away * direction), *turned_middle, 0.0, 1.0, 0.0]
+    away = DISTANCE * float(np.linalg.norm(turned.vertices - middle, axis=1).max())
+    direction = view_rotation(*VIEWS["start"])[2] * [1, -1, 1]  # from the middle to the camera, y up
+    plot.camera = [*(middle + away * direction).tolist(), *middle.tolist(), 0.0, 1.0, 0.0]
     return plot
 
 

@@ -46,6 +46,7 @@ view(face.surface, alt="The 3D face of the astronaut Eileen Collins, made from o
 import numpy as np
 from tddfa.ibug import BRIDGE, CHIN, NOSE_TIP
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.start import check_nose_tip, check_slice_of_depth, check_volume_from_paper_order
 from vrnlib.show import draw_landmarks, picture_grid
 
@@ -96,20 +97,7 @@ picture(figure, alt="The crop with its axes: x to the right, y down, z as a dot 
 # ●○○ 3 min. Given 68 landmarks (x, y, z), return the row of the point nearest to the camera. On a frontal face this is
 # the tip of the nose.
 
-# %% exercise="nose_tip"
-def nose_tip(landmarks: np.ndarray) -> int:
-    """(68, 3) landmarks → row of the point that is nearest to the camera."""
-    ### BEGIN SOLUTION
-    return int(np.argmax(landmarks[:, 2]))
-    ### END SOLUTION
-
-# %% check="nose_tip"
-check_nose_tip(nose_tip)
-sample = frontal_sample(7)  # a rendered face that looks at us
-print("nearest landmark:", nose_tip(sample.landmarks), "- in iBUG's order 30 is the tip of the nose")
-assert nose_tip(sample.landmarks) in (30, 33)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="nose_tip"
 # <details><summary>Hint</summary>
 #
 # Depth is the third column. `np.argmax` gives the position of the largest value.
@@ -120,8 +108,24 @@ assert nose_tip(sample.landmarks) in (30, 33)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above.
+# The cell below is `vrnlib.checks.start.nose_tip`.
 # </details>
+
+# %% exercise="nose_tip"
+def nose_tip(landmarks: np.ndarray) -> int:
+    """(68, 3) landmarks → row of the point that is nearest to the camera."""
+    ### BEGIN SOLUTION
+    return int(np.argmax(landmarks[:, 2]))
+    ### END SOLUTION
+
+# %% check="nose_tip"
+check_nose_tip(nose_tip)
+
+# %%
+nose_tip = yours_or_ours("nose_tip", globals())
+sample = frontal_sample(7)  # a rendered face that looks at us
+print("nearest landmark:", nose_tip(sample.landmarks), "- in iBUG's order 30 is the tip of the nose")
+assert nose_tip(sample.landmarks) in (30, 33)
 
 # %% [markdown]
 # ## 3 · The volume
@@ -147,17 +151,7 @@ assert apart < 15
 #
 # ●○○ 2 min. Return the slice k for depths z in pixels. It may be a fraction: surfaces lie between slices.
 
-# %% exercise="slice_of_depth"
-def slice_of_depth(z: np.ndarray, offset: float) -> np.ndarray:
-    """Depth in pixels → position in slices."""
-    ### BEGIN SOLUTION
-    return 2 * z + offset
-    ### END SOLUTION
-
-# %% check="slice_of_depth"
-check_slice_of_depth(slice_of_depth)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="slice_of_depth"
 # <details><summary>Hint</summary>
 #
 # The formula stands above; NumPy applies it to all depths at once.
@@ -168,14 +162,39 @@ check_slice_of_depth(slice_of_depth)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `tddfa.voxelize` uses the same formula and returns the offset with the volume.
+# The cell below is `vrnlib.checks.start.slice_of_depth`. `tddfa.voxelize` uses the same formula and returns the offset
+# with the volume.
 # </details>
+
+# %% exercise="slice_of_depth"
+def slice_of_depth(z: np.ndarray, offset: float) -> np.ndarray:
+    """Depth in pixels → position in slices."""
+    ### BEGIN SOLUTION
+    return 2 * z + offset
+    ### END SOLUTION
+
+# %% check="slice_of_depth"
+check_slice_of_depth(slice_of_depth)
 
 # %% [markdown]
 # ### Your turn: volume_from_paper_order
 #
 # ●●○ 5 min. The paper writes 192×192×200 and reads `[x, y, z]`. Bring such an array into our order, `[z, y, x]`,
 # without moving a single voxel.
+
+# %% [markdown] help="volume_from_paper_order"
+# <details><summary>Hint</summary>
+#
+# `transpose` takes the old axes in their new order.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# `reshape(200, 192, 192)`. The shape is right and the content is torn apart; no error is raised.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.start.volume_from_paper_order`.
+# </details>
 
 # %% exercise="volume_from_paper_order"
 def volume_from_paper_order(array: np.ndarray) -> np.ndarray:
@@ -187,20 +206,6 @@ def volume_from_paper_order(array: np.ndarray) -> np.ndarray:
 # %% check="volume_from_paper_order"
 check_volume_from_paper_order(volume_from_paper_order)
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# `transpose` takes the old axes in their new order.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# `reshape(200, 192, 192)`. The shape is right and the content is torn apart; no error is raised.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above.
-# </details>
-
 # %% [markdown]
 # ## What goes wrong
 #
@@ -210,6 +215,7 @@ check_volume_from_paper_order(volume_from_paper_order)
 # %%
 from vrnlib.metrics import iou
 
+volume_from_paper_order = yours_or_ours("volume_from_paper_order", globals())
 paper = volume.transpose(2, 1, 0)  # as the paper stores it
 right, broken = volume_from_paper_order(paper), paper.reshape(200, 192, 192)
 assert right.shape == broken.shape and right.sum() == broken.sum()
@@ -217,6 +223,20 @@ print(f"overlap (IoU) with the truth: right {iou(right, volume):.2f}, reshaped {
 assert iou(right, volume) == 1 and iou(broken, volume) < 0.5
 cuts = [np.repeat(v[:, :, 96].T[:, 4:196, None] * np.uint8(255), 3, axis=2) for v in (right, broken)]
 picture(picture_grid(cuts, ["right", "reshaped"]), alt="Left a cut through a head, right the same voxels as noise.")
+
+# %% [markdown] question="axes_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. Two programs exchange volumes of 200 × 192 × 192. Yours shows the face lying on its side, theirs does
+# not, and no error was raised. In five sentences: what may have happened, and which two checks would have found it at
+# once?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: the axes are in another order, or an array was reshaped where it had to be transposed.
+# - 1 point: a number that tells, such as the IoU with a known volume, or where the tip of the nose lies.
+# - 1 point: a look at a slice or at the surface, and the order written down where the file is read.
+# </details>
 
 # %% [markdown]
 # ## Summary

@@ -38,6 +38,7 @@ from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
 from tddfa.ibug import JAW, LEFT_JAW, RIGHT_JAW
 
 from vrnlib.landmarks import alignment
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.cropping import check_crop_matrix, check_crop_scale, check_decode_heatmap, check_to_photo
 from vrnlib.crop import crop_face, invert_matrix, transform_points, warp_similarity
 from vrnlib.training.data import TEST_SEED
@@ -112,6 +113,21 @@ picture(figure, alt=alt)
 # cells does not. The map's cells sum to 1. Return the mean position as `(x, y)` in cells: each column number weighted
 # by what its column holds, and the same for rows.
 
+# %% [markdown] help="decode_heatmap"
+# <details><summary>Hint</summary>
+#
+# `heatmap.sum(axis=0)` has one number per column: how likely the point's x is this column.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# x and y swapped. An array is indexed `[row, column]`, and the row is y.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.cropping.decode_heatmap`. `vrnlib.network.FAN` has another, because it takes 68 maps
+# at once, as tensors, and is trained through it.
+# </details>
+
 # %% exercise="decode_heatmap"
 def decode_heatmap(heatmap: np.ndarray) -> np.ndarray:
     """(rows, columns) weights that sum to 1 → (x, y) of their mean, in cells."""
@@ -124,23 +140,12 @@ def decode_heatmap(heatmap: np.ndarray) -> np.ndarray:
 
 # %% check="decode_heatmap"
 check_decode_heatmap(decode_heatmap)
+
+# %%
+decode_heatmap = yours_or_ours("decode_heatmap", globals())
 yours = 4 * np.stack([decode_heatmap(heatmap) for heatmap in heatmaps]) + 1.5  # cell i holds pixels 4i to 4i + 3
 assert np.allclose(yours, maps.points[0, :, :2], atol=0.01)
 print("your 68 points are the network's own")
-
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# `heatmap.sum(axis=0)` has one number per column: how likely the point's x is this column.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# x and y swapped. An array is indexed `[row, column]`, and the row is y.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. `vrnlib.network.FAN` does the same for 68 maps at once, on tensors, so that it can be trained through.
-# </details>
 
 # %% tags=["measured"]
 # What is it worth? Rendered faces have exact landmarks; this stream of them was never used in a training.
@@ -180,12 +185,12 @@ panels, titles, offs = [cv2.rectangle(leaning.copy(), corners[:2], corners[2:], 
 passes = {"first pass": (upright, first), "second pass": (tilted, second), "mean": (tilted, (second + third) / 2)}
 for name, (square, points) in passes.items():
     matrix = alignment.square_matrix(square[0], 256)
-    red, green = transform_points(points[0, :, :2], matrix), transform_points(truth, matrix)
-    panels.append(draw_errors(alignment.square_picture(leaning, square[0], 256), red, green, enlarge=1))
+    found, right = transform_points(points[0, :, :2], matrix), transform_points(truth, matrix)
+    panels.append(draw_errors(alignment.square_picture(leaning, square[0], 256), found, right, enlarge=1))
     offs.append(np.linalg.norm(points[0, :, :2] - truth, axis=1).mean())
     titles.append(f"{name}: {offs[-1]:.1f} pixels off")
 assert offs[0] > offs[1] > offs[2]
-alt = "A leaning head in a box; three views with true points in green and found ones in red, which come nearer."
+alt = "A leaning head in a box; three views with true points in blue and found ones in orange, which come nearer."
 picture(picture_grid(panels, titles), alt=alt)
 
 # %% [markdown]
@@ -198,6 +203,20 @@ picture(picture_grid(panels, titles), alt=alt)
 #
 # ●○○ 3 min. Return s for any landmarks. The rendered faces were made by this rule: s must be 1 in every pose.
 
+# %% [markdown] help="crop_scale"
+# <details><summary>Hint</summary>
+#
+# `landmarks.max(axis=0)` is the lower right corner of the box.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# 192 instead of 90. The box would fill the crop; forehead, ears and the back of the solid would be cut off.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.cropping.crop_scale`; in the library it is a line of `vrnlib.crop.crop_matrix`.
+# </details>
+
 # %% exercise="crop_scale"
 def crop_scale(landmarks: np.ndarray) -> float:
     """(68, 2) photo pixels → crop pixels per photo pixel."""
@@ -208,6 +227,9 @@ def crop_scale(landmarks: np.ndarray) -> float:
 
 # %% check="crop_scale"
 check_crop_scale(crop_scale)
+
+# %%
+crop_scale = yours_or_ours("crop_scale", globals())
 assert all(math.isclose(crop_scale(truth), 1, abs_tol=1e-3) for truth in truths)
 yaws = [render.pose[0] for render in renders]
 print(f"s = 1 for {len(renders)} rendered faces, turned from {min(yaws):.0f}° to {max(yaws):.0f}°")
@@ -222,20 +244,6 @@ for axis, image, points in zip(axes, (photo, renders[33].image), (landmarks, tru
 alt = "Two faces with the landmarks' box and a dotted square of the same area, which will be 90 crop pixels wide."
 picture(figure, alt=alt)
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# `landmarks.max(axis=0)` is the lower right corner of the box.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# 192 instead of 90. The box would fill the crop; forehead, ears and the back of the solid would be cut off.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above; in the library it is a line of `vrnlib.crop.crop_matrix`.
-# </details>
-
 # %% [markdown]
 # ## 5 · The matrix
 #
@@ -247,28 +255,7 @@ picture(figure, alt=alt)
 # ●●○ 8 min. Return the 2×3 matrix `[[s, 0, tx], [0, s, ty]]`. Use your `crop_scale`. The middle is that of the box,
 # not the mean of the points.
 
-# %% exercise="crop_matrix"
-def crop_matrix(landmarks: np.ndarray) -> np.ndarray:
-    """(68, 2) photo pixels → (2, 3) similarity, photo pixels → crop pixels."""
-    ### BEGIN SOLUTION
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    scale = 90 / math.sqrt((high - low).prod())
-    shift = 95.5 - scale * (low + high) / 2
-    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    ### END SOLUTION
-
-# %% check="crop_matrix" points=2
-check_crop_matrix(crop_matrix)
-matrix = crop_matrix(landmarks)
-crop = warp_similarity(photo, matrix, 192)
-library = crop_face(photo, landmarks)
-assert np.allclose(matrix, library.matrix, atol=1e-3)
-box = np.ptp(library.landmarks[:, :2], axis=0)
-print(f"crop {crop.shape}, landmarks' box has the size {math.sqrt(box.prod()):.1f}")
-both = [crop, draw_landmarks(crop, library.landmarks)]
-picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop, without and with its landmarks.")
-
-# %% [markdown] lecture=true
+# %% [markdown] help="crop_matrix"
 # <details><summary>Hint</summary>
 #
 # Solve s·m + t = 95.5 for t, once for x and once for y.
@@ -279,8 +266,33 @@ picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop, with
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. The library's `vrnlib.crop.crop_matrix` also refuses boxes without area.
+# The cell below is `vrnlib.checks.cropping.crop_matrix`. `vrnlib.crop.crop_matrix` is longer, because it also refuses
+# boxes without area and takes other sizes.
 # </details>
+
+# %% exercise="crop_matrix"
+def crop_matrix(landmarks: np.ndarray) -> np.ndarray:
+    """(68, 2) photo pixels → (2, 3) similarity, photo pixels → crop pixels."""
+    ### BEGIN SOLUTION
+    scale = crop_scale(landmarks)
+    middle = (landmarks.min(axis=0) + landmarks.max(axis=0)) / 2
+    shift = 95.5 - scale * middle
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    ### END SOLUTION
+
+# %% check="crop_matrix" points=2
+check_crop_matrix(crop_matrix)
+
+# %%
+crop_matrix = yours_or_ours("crop_matrix", globals())
+matrix = crop_matrix(landmarks)
+crop = warp_similarity(photo, matrix, 192)
+library = crop_face(photo, landmarks)
+assert np.allclose(matrix, library.matrix, atol=1e-3)
+box = np.ptp(library.landmarks[:, :2], axis=0)
+print(f"crop {crop.shape}, landmarks' box has the size {math.sqrt(box.prod()):.1f}")
+both = [crop, draw_landmarks(crop, library.landmarks)]
+picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop, without and with its landmarks.")
 
 # %% [markdown]
 # ## 6 · And back again
@@ -292,21 +304,7 @@ picture(picture_grid(both, ["your crop", "with landmarks"]), alt="The crop, with
 #
 # ●○○ 4 min. Invert the matrix by hand: crop = s · photo + t. Both numbers stand in the matrix.
 
-# %% exercise="to_photo"
-def to_photo(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(N, 2) crop pixels → (N, 2) photo pixels."""
-    ### BEGIN SOLUTION
-    scale, shift = matrix[0, 0], matrix[:, 2]
-    return (points - shift) / scale
-    ### END SOLUTION
-
-# %% check="to_photo"
-check_to_photo(to_photo)
-error = np.abs(to_photo(library.landmarks[:, :2], matrix) - landmarks).max()
-assert error < 0.01
-print("photo → crop → photo moves no landmark by more than 0.01 pixels")
-
-# %% [markdown] lecture=true
+# %% [markdown] help="to_photo"
 # <details><summary>Hint</summary>
 #
 # Undo the last step first: the shift was added last.
@@ -317,15 +315,33 @@ print("photo → crop → photo moves no landmark by more than 0.01 pixels")
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above; in the library `Crop.to_photo`, which also carries depth along.
+# The cell below is `vrnlib.checks.cropping.to_photo`. `vrnlib.crop.Crop.to_photo` is another, because it carries depth
+# along.
 # </details>
+
+# %% exercise="to_photo"
+def to_photo(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 2) crop pixels → (N, 2) photo pixels."""
+    ### BEGIN SOLUTION
+    scale, shift = matrix[0, 0], matrix[:, 2]
+    return (points - shift) / scale
+    ### END SOLUTION
+
+# %% check="to_photo"
+check_to_photo(to_photo)
+
+# %%
+to_photo = yours_or_ours("to_photo", globals())
+error = np.abs(to_photo(library.landmarks[:, :2], matrix) - landmarks).max()
+assert error < 0.01
+print("photo → crop → photo moves no landmark by more than 0.01 pixels")
 
 # %% [markdown]
 # ## 7 · Where it fails
 #
 # One good photo proves little. We measure all forty rendered faces, which include every pose. The error is the mean
-# distance of the 68 points in per cent of √(w·h), by yaw as in the papers. Then we look at the six worst: truth green,
-# found red.
+# distance of the 68 points in per cent of √(w·h), by yaw as in the papers. Then we look at the six worst: truth blue,
+# found orange.
 
 # %% tags=["measured"]
 results = [detect(render.image) for render in renders]
@@ -350,7 +366,7 @@ for row in (13, 25, 26, 27):
     far, near = (LEFT_JAW, RIGHT_JAW) if yaws[row] > 0 else (RIGHT_JAW, LEFT_JAW)
     apart = distances[rows.index(row)]
     assert abs(yaws[row]) > 60 and apart[far].mean() > 1.5 * max(apart[near].mean(), apart[JAW.stop:].mean())
-alt = "Six turned heads with true points in green, found ones in red, and lines between, longest on the jaw's far side."
+alt = "Six turned heads with true points in blue, found ones in orange, lines between, longest on the jaw's far side."
 picture(picture_grid(panels, titles, columns=3), alt=alt)
 
 # %% [markdown]
@@ -419,6 +435,20 @@ right = iou(predict_volume(network, sample.image), sample.volume())
 wrong = iou(predict_volume(network, small), sample.volume())
 print(f"IoU with the right crop {right:.1f}, with the wrong margin {wrong:.1f}")
 assert right > wrong + 0.15
+
+# %% [markdown] question="rule_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A friend wants to cut the crop by the finder's box instead of the landmarks' box, "because that saves a
+# network". In five to ten sentences: what does the friend gain and lose? Use a number from this notebook.
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: gained are time and one thing less that can fail.
+# - 1 point: the finder's box is coarser and does not know how the head leans; the network sees faces of other sizes
+#   and places than those it learnt from.
+# - 1 point: a number, such as the IoU with a wrong margin, or the error of the first look against the second.
+# </details>
 
 # %% [markdown]
 # ## Summary

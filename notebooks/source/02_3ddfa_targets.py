@@ -34,6 +34,7 @@ from tddfa.geometry import rotation_matrix
 from tddfa.ibug import JAW, NOSE_TIP
 from tddfa.voxelizer import open_edges
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.targets import check_compose_pose, check_fill_columns, check_to_image_axes
 from vrnlib.metrics import iou
 from vrnlib.notebook import frontal_sample, picture, view
@@ -95,6 +96,20 @@ assert distance.mean() < 4  # the camera of the render has perspective, the 62 n
 # ●○○ 5 min. Put scale, rotation and shift into the 12 numbers. Only the rotation is scaled. `np.column_stack` builds
 # the 3×4 matrix.
 
+# %% [markdown] help="compose_pose"
+# <details><summary>Hint</summary>
+#
+# Row-major is NumPy's own order: `reshape(-1)` reads row by row.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# Nine numbers of R first and then t. The shift is a column, so each row of three ends with one of its numbers.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.targets.compose_pose`. Reading them back is `reshape(3, 4)`, as in the cell before.
+# </details>
+
 # %% exercise="compose_pose"
 def compose_pose(scale: float, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     """Scale, rotation (3, 3) and shift (3,) → the 12 pose parameters."""
@@ -106,20 +121,6 @@ def compose_pose(scale: float, rotation: np.ndarray, translation: np.ndarray) ->
 # %% check="compose_pose"
 check_compose_pose(compose_pose)
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# Row-major is NumPy's own order: `reshape(-1)` reads row by row.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# Nine numbers of R first and then t. The shift is a column, so each row of three ends with one of its numbers.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. Reading them back is `reshape(3, 4)`, as in the cell before.
-# </details>
-
 # %% [markdown]
 # ## 3 · From the model into the picture
 #
@@ -130,6 +131,21 @@ check_compose_pose(compose_pose)
 # ### Your turn: to_image_axes
 #
 # ●○○ 5 min. Scale all three coordinates, turn y over, and move x and y by `middle`. Depth stays where it is.
+
+# %% [markdown] help="to_image_axes"
+# <details><summary>Hint</summary>
+#
+# "Turn over" is a minus sign in front of the scaled y, not a flip of the array.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# z left unscaled. Then a pixel of depth is not as long as a pixel of width, and noses are too long or too short.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.targets.to_image_axes`. `vrnlib.synthetic.camera` does it inside its camera, because
+# perspective comes on top.
+# </details>
 
 # %% exercise="to_image_axes"
 def to_image_axes(vertices: np.ndarray, scale: float, middle: np.ndarray) -> np.ndarray:
@@ -144,31 +160,18 @@ def to_image_axes(vertices: np.ndarray, scale: float, middle: np.ndarray) -> np.
 # %% check="to_image_axes"
 check_to_image_axes(to_image_axes)
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# "Turn over" is a minus sign in front of the scaled y, not a flip of the array.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# z left unscaled. Then a pixel of depth is not as long as a pixel of width, and noses are too long or too short.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. `vrnlib.synthetic.camera` does the same inside its camera, with perspective on top.
-# </details>
-
 # %%
+to_image_axes = yours_or_ours("to_image_axes", globals())
 turned = (model.mean - model.mean.mean(axis=0)) @ rotation_matrix(yaw=30, pitch=0, roll=0).T
 face = np.ascontiguousarray(to_image_axes(turned, 0.6, np.array([95.5, 95.5])), np.float32)
 points = model.landmarks(face)
 order = np.argsort(face[:, 2])  # near ones last, so that they cover the far ones
 figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
 axis.scatter(*face[order, :2].T, c=face[order, 2], s=2, cmap="viridis")
-axis.plot(points[:, 0], points[:, 1], "r.", ms=4)
+axis.plot(points[:, 0], points[:, 1], ".", color="tab:orange", ms=4)
 axis.set(xlim=(0, 191), ylim=(191, 0), aspect="equal", title="x right, y down; bright = near")
 assert points[NOSE_TIP, 2] > points[JAW, 2].max()  # the nose is nearer than any point of the jaw
-picture(figure, alt="The mean face as coloured dots, turned by 30 degrees, with its 68 landmarks in red.")
+picture(figure, alt="The mean face as coloured dots, turned by 30 degrees, with its 68 landmarks in orange.")
 
 # %% [markdown]
 # ## 4 · An open surface has no inside
@@ -206,6 +209,21 @@ picture(picture_grid(slices, [f"slice {k}" for k in (40, 80, 120, 160)]), alt=al
 # ●●○ 10 min. Each pixel looks along one column of voxels. Two depth maps say where the solid begins and ends there.
 # Fill from `back` to `front`. Pixels without surface hold NaN: comparisons with NaN are false, which is just right.
 
+# %% [markdown] help="fill_columns"
+# <details><summary>Hint</summary>
+#
+# `np.arange(depth)[:, None, None]` has shape (depth, 1, 1) and broadcasts against (H, W).
+# </details>
+# <details><summary>Typical error</summary>
+#
+# Setting only the two slices at front and back. That is a shell, the mistake of the original targets (below).
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.targets.fill_columns`. It is exact where each column enters the solid once;
+# `tddfa.voxelize` is another, because it counts all crossings.
+# </details>
+
 # %% exercise="fill_columns"
 def fill_columns(back: np.ndarray, front: np.ndarray, offset: float, depth: int) -> np.ndarray:
     """Depth maps (H, W) in pixels → (depth, H, W) bool, solid where back ≤ z ≤ front, slice k = 2 z + offset."""
@@ -217,25 +235,12 @@ def fill_columns(back: np.ndarray, front: np.ndarray, offset: float, depth: int)
 # %% check="fill_columns" points=2
 check_fill_columns(fill_columns)
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# `np.arange(depth)[:, None, None]` has shape (depth, 1, 1) and broadcasts against (H, W).
-# </details>
-# <details><summary>Typical error</summary>
-#
-# Setting only the two slices at front and back. That is a shell, the mistake of the original targets (below).
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. It is exact where each column enters the solid once; `tddfa.voxelize` counts all crossings.
-# </details>
-
 # %%
 front = rasterize(closed, triangles, 192, 192).depth
 mirrored = np.ascontiguousarray(closed * np.float32([1, 1, -1]))
 back = -rasterize(mirrored, np.ascontiguousarray(triangles[:, ::-1]), 192, 192).depth
 front, back = (np.where(np.isfinite(depth_map), depth_map, np.nan) for depth_map in (front, back))
+fill_columns = yours_or_ours("fill_columns", globals())
 yours = fill_columns(back, front, offset, 200)
 print(f"IoU of your solid and the library's: {iou(yours, volume):.2f}")
 assert iou(yours, volume) > 0.95
@@ -282,6 +287,19 @@ assert iou(wrong, volume) < 0.4 and iou(right, volume) == 1
 middles = [np.repeat(v[120][..., None] * np.uint8(255), 3, axis=2) for v in (volume, wrong)]
 alt = "Slice 120 of the right volume is a face's outline; of the reshaped one it is stripes."
 picture(picture_grid(middles, ["transposed", "reshaped"]), alt=alt)
+
+# %% [markdown] question="targets_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. The original targets were splatted vertices: 0.3 % of the voxels, where a solid has 9 to 15 %. In five to
+# ten sentences: what would a network learn from them, and why does no loss curve tell?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: nearly every voxel is empty, so an empty answer is nearly free of loss.
+# - 1 point: a shell with holes has no inside; the 0.5 level set is no face.
+# - 1 point: the loss falls all the same; only an IoU with the true solid, or a look, shows it.
+# </details>
 
 # %% [markdown]
 # ## Summary

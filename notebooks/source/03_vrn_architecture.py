@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.architecture import check_convolution_parameters, check_residual, check_voxel_probabilities
 from vrnlib.metrics import iou
 from vrnlib.hourglass import Hourglass
@@ -66,18 +67,7 @@ assert output.shape == (1, 200, 192, 192)
 #
 # ●○○ 3 min. Each output channel looks at `kernel × kernel` places in *all* input channels and adds one bias.
 
-# %% exercise="convolution_parameters"
-def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
-    """Number of parameters of a kernel × kernel convolution with a bias."""
-    ### BEGIN SOLUTION
-    return outputs * (inputs * kernel * kernel + 1)
-    ### END SOLUTION
-
-# %% check="convolution_parameters"
-check_convolution_parameters(convolution_parameters)
-assert convolution_parameters(3, 64, 7) == count_parameters(nn.Conv2d(3, 64, 7))
-
-# %% [markdown] lecture=true
+# %% [markdown] help="convolution_parameters"
 # <details><summary>Hint</summary>
 #
 # Count for one output channel first, then multiply by the number of output channels.
@@ -88,8 +78,22 @@ assert convolution_parameters(3, 64, 7) == count_parameters(nn.Conv2d(3, 64, 7))
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above; the last line compares it with PyTorch's own layer.
+# The cell below is `vrnlib.checks.architecture.convolution_parameters`; behind it PyTorch's own layer is counted.
 # </details>
+
+# %% exercise="convolution_parameters"
+def convolution_parameters(inputs: int, outputs: int, kernel: int) -> int:
+    """Number of parameters of a kernel × kernel convolution with a bias."""
+    ### BEGIN SOLUTION
+    return outputs * (inputs * kernel * kernel + 1)
+    ### END SOLUTION
+
+# %% check="convolution_parameters"
+check_convolution_parameters(convolution_parameters)
+
+# %%
+convolution_parameters = yours_or_ours("convolution_parameters", globals())
+assert convolution_parameters(3, 64, 7) == count_parameters(nn.Conv2d(3, 64, 7))
 
 # %% [markdown]
 # ## 3 · The brick: a pre-activation bottleneck
@@ -102,6 +106,22 @@ assert convolution_parameters(3, 64, 7) == count_parameters(nn.Conv2d(3, 64, 7))
 # ### Your turn: ResidualBlock
 #
 # ●●○ 12 min. Write the module. Use `nn.Sequential` for the branch and `nn.Identity()` for a skip that needs nothing.
+
+# %% [markdown] help="ResidualBlock"
+# <details><summary>Hint</summary>
+#
+# A 3×3 convolution needs `padding=1` to keep height and width.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# A ReLU after the sum. It looks harmless, but then nothing negative can pass the skip, and the blocks lose the straight
+# way through the network that makes them easy to train.
+# </details>
+# <details><summary>Solution</summary>
+#
+# `vrnlib.hourglass.Residual` is the same block. The cell below has a loop for it, because three steps of one kind are
+# read more easily than nine lines; there each layer is written out.
+# </details>
 
 # %% exercise="ResidualBlock"
 class ResidualBlock(nn.Module):
@@ -116,29 +136,19 @@ class ResidualBlock(nn.Module):
             layers += [nn.BatchNorm2d(a), nn.ReLU(), nn.Conv2d(a, b, kernel, padding=kernel // 2)]
         self.branch = nn.Sequential(*layers)
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+        ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
+        ### BEGIN SOLUTION
         return self.branch(x) + self.skip(x)
         ### END SOLUTION
 
 # %% check="ResidualBlock" points=2
 check_residual(ResidualBlock)
-print(f"64 → 128 channels: {count_parameters(ResidualBlock(64, 128)):,} parameters")
 
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# A 3×3 convolution needs `padding=1` to keep height and width.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# A ReLU after the sum. It looks harmless, but then nothing negative can pass the skip, and the blocks lose the straight
-# way through the network that makes them easy to train.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. `vrnlib.hourglass.Residual` is the same, with the layers written out one by one.
-# </details>
+# %%
+ResidualBlock = yours_or_ours("ResidualBlock", globals())
+print(f"64 → 128 channels: {count_parameters(ResidualBlock(64, 128)):,} parameters")
 
 # %% [markdown]
 # ## 4 · The hourglass
@@ -211,17 +221,7 @@ assert stem == count_parameters(reference.trunk.stem)
 # ●○○ 2 min. Turn logits of shape (B, slices, H, W) into probabilities of the same shape. Think about which voxels may
 # be solid at the same time.
 
-# %% exercise="voxel_probabilities"
-def voxel_probabilities(logits: Tensor) -> Tensor:
-    """(B, slices, H, W) logits → the probability of each voxel."""
-    ### BEGIN SOLUTION
-    return torch.sigmoid(logits)
-    ### END SOLUTION
-
-# %% check="voxel_probabilities"
-check_voxel_probabilities(voxel_probabilities)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="voxel_probabilities"
 # <details><summary>Hint</summary>
 #
 # One function of PyTorch, applied to each number alone.
@@ -232,8 +232,19 @@ check_voxel_probabilities(voxel_probabilities)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.network.VRN` returns logits, because the loss is more stable on them (notebook 4).
+# The cell below is `vrnlib.checks.architecture.voxel_probabilities`. `vrnlib.network.VRN` returns logits in training,
+# because the loss is more stable on them (notebook 4).
 # </details>
+
+# %% exercise="voxel_probabilities"
+def voxel_probabilities(logits: Tensor) -> Tensor:
+    """(B, slices, H, W) logits → the probability of each voxel."""
+    ### BEGIN SOLUTION
+    return torch.sigmoid(logits)
+    ### END SOLUTION
+
+# %% check="voxel_probabilities"
+check_voxel_probabilities(voxel_probabilities)
 
 # %% [markdown]
 # ## What goes wrong
@@ -244,6 +255,7 @@ check_voxel_probabilities(voxel_probabilities)
 # %% tags=["measured"]
 solid = frontal_sample(7).volume()
 logits = torch.from_numpy(np.where(solid, 8.0, -8.0).astype(np.float32))[None]
+voxel_probabilities = yours_or_ours("voxel_probabilities", globals())
 sigmoid = voxel_probabilities(logits)[0].numpy()
 softmax = torch.softmax(logits, dim=1)[0].numpy()
 print(f"IoU with the truth: sigmoid {iou(sigmoid, solid):.2f}, softmax {iou(softmax, solid):.2f}")
@@ -258,6 +270,19 @@ for axis, values, name in [(axes[0], sigmoid, "sigmoid"), (axes[1], softmax, "so
     axis.axhline(0.5, color="grey", lw=0.8)
     axis.set(title=name, xlabel="slice", ylabel="probability")
 picture(figure, alt="One column: the sigmoid is 1 throughout the solid, the softmax stays near 0 everywhere.")
+
+# %% [markdown] question="voxels_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. VRN has no 3D convolution; its 200 slices are channels. In five to ten sentences: what does that save,
+# what does it give up, and which experiment would tell whether it matters?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: saved are memory and work; the maps are 48 × 48 whatever the depth.
+# - 1 point: given up is that neighbouring slices are neighbours; a shift in depth is learnt for each channel.
+# - 1 point: an experiment with one change, the same data and the same measure, such as the IoU by yaw.
+# </details>
 
 # %% [markdown]
 # ## Summary

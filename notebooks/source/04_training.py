@@ -29,12 +29,12 @@
 # %%
 import tempfile
 from pathlib import Path
-
 import numpy as np
 import torch
 from IPython.display import clear_output, display
 from torch import Tensor
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.training import check_cross_entropy, check_intersection_over_union, check_rmsprop_step
 from vrnlib.training.augment import Augmentation
 from vrnlib.training.data import RenderedFaces
@@ -94,18 +94,7 @@ assert torch.isinf(obvious).any()
 #
 # ●●○ 8 min. Write the stable formula and take the mean over all voxels. `torch.log1p` is log(1 + ·) without loss.
 
-# %% exercise="cross_entropy_from_logits"
-def cross_entropy_from_logits(logits: Tensor, solid: Tensor) -> Tensor:
-    """Mean sigmoid cross-entropy; finite for any logit."""
-    ### BEGIN SOLUTION
-    return (logits.clamp(min=0) - logits * solid + torch.log1p(torch.exp(-logits.abs()))).mean()
-    ### END SOLUTION
-
-# %% check="cross_entropy_from_logits" points=2
-check_cross_entropy(cross_entropy_from_logits)
-print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on average")
-
-# %% [markdown] lecture=true
+# %% [markdown] help="cross_entropy_from_logits"
 # <details><summary>Hint</summary>
 #
 # `logits.clamp(min=0)` is max(x, 0). The exponent is never positive, so it cannot overflow.
@@ -116,8 +105,23 @@ print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on aver
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.training.vrn.voxel_loss` calls PyTorch's `binary_cross_entropy_with_logits`: the same.
+# The cell below is `vrnlib.checks.training.cross_entropy_from_logits`. `vrnlib.training.vrn.voxel_loss` calls PyTorch's
+# `torch.nn.functional.binary_cross_entropy_with_logits` instead, because that is the same and well tested.
 # </details>
+
+# %% exercise="cross_entropy_from_logits"
+def cross_entropy_from_logits(logits: Tensor, solid: Tensor) -> Tensor:
+    """Mean sigmoid cross-entropy; finite for any logit."""
+    ### BEGIN SOLUTION
+    return (logits.clamp(min=0) - logits * solid + torch.log1p(torch.exp(-logits.abs()))).mean()
+    ### END SOLUTION
+
+# %% check="cross_entropy_from_logits" points=2
+check_cross_entropy(cross_entropy_from_logits)
+
+# %%
+cross_entropy_from_logits = yours_or_ours("cross_entropy_from_logits", globals())
+print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on average")
 
 # %% [markdown]
 # ## 3 · The score
@@ -130,19 +134,7 @@ print(f"the two sure mistakes cost {cross_entropy_from_logits(x, y):.0f} on aver
 #
 # ●○○ 5 min. The predicted solid is where the logit is above 0 (why 0?). Return one number.
 
-# %% exercise="intersection_over_union"
-def intersection_over_union(logits: Tensor, solid: Tensor) -> Tensor:
-    """IoU of {logit > 0} and the solid."""
-    ### BEGIN SOLUTION
-    predicted, solid = logits > 0, solid > 0.5
-    return (predicted & solid).sum() / (predicted | solid).sum()
-    ### END SOLUTION
-
-# %% check="intersection_over_union"
-check_intersection_over_union(intersection_over_union)
-assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
-
-# %% [markdown] lecture=true
+# %% [markdown] help="intersection_over_union"
 # <details><summary>Hint</summary>
 #
 # `&` and `|` work voxel by voxel on bool tensors.
@@ -153,8 +145,23 @@ assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above; `vrnlib.training.vrn.volume_iou` does it for each item of a batch.
+# The cell below is `vrnlib.checks.training.intersection_over_union`. `vrnlib.training.vrn.volume_iou` is another,
+# because it answers for each item of a batch.
 # </details>
+
+# %% exercise="intersection_over_union"
+def intersection_over_union(logits: Tensor, solid: Tensor) -> Tensor:
+    """IoU of {logit > 0} and the solid."""
+    ### BEGIN SOLUTION
+    predicted, solid = logits > 0, solid > 0.5
+    return (predicted & solid).sum() / (predicted | solid).sum()
+    ### END SOLUTION
+
+# %% check="intersection_over_union"
+check_intersection_over_union(intersection_over_union)
+
+# %%
+assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
 
 # %% [markdown]
 # ## 4 · The step
@@ -168,6 +175,21 @@ assert torch.sigmoid(torch.tensor(0.0)) == 0.5  # that is why
 # ●●○ 8 min. First update the running mean of squared gradients: `alpha` of the old one, 1 − `alpha` of the new square.
 # Then move the weight against the gradient, divided by the root of that mean plus 1e-8.
 
+# %% [markdown] help="rmsprop_step"
+# <details><summary>Hint</summary>
+#
+# `square` is a tensor like `weight`: each weight has a memory of its own.
+# </details>
+# <details><summary>Typical error</summary>
+#
+# Dividing by the mean square itself. Its root has the gradient's unit, so that the step has the unit of `rate`.
+# </details>
+# <details><summary>Solution</summary>
+#
+# The cell below is `vrnlib.checks.training.rmsprop_step`. The library takes `torch.optim.RMSprop`, because that keeps
+# the memory of all weights.
+# </details>
+
 # %% exercise="rmsprop_step"
 def rmsprop_step(
     weight: Tensor, gradient: Tensor, square: Tensor, rate: float, alpha: float = 0.99
@@ -180,6 +202,9 @@ def rmsprop_step(
 
 # %% check="rmsprop_step"
 check_rmsprop_step(rmsprop_step)
+
+# %%
+rmsprop_step = yours_or_ours("rmsprop_step", globals())
 weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
 optimizer = torch.optim.RMSprop([weight], lr=0.1, alpha=0.99)
 weight.grad = torch.tensor([3.0, 0.001])
@@ -188,20 +213,6 @@ optimizer.step()
 assert torch.allclose(weight.detach(), expected, atol=1e-4)
 moved = (weight.detach() - torch.tensor([1.0, -2.0])).abs()
 print(f"your step and PyTorch's agree; the weights moved by {moved[0]:.2f} and {moved[1]:.2f}")
-
-# %% [markdown] lecture=true
-# <details><summary>Hint</summary>
-#
-# `square` is a tensor like `weight`: each weight has a memory of its own.
-# </details>
-# <details><summary>Typical error</summary>
-#
-# Dividing by the mean square itself. Its root has the gradient's unit, so that the step has the unit of `rate`.
-# </details>
-# <details><summary>Solution</summary>
-#
-# The cell above. In the library it is `torch.optim.RMSprop`.
-# </details>
 
 # %% [markdown]
 # ## 5 · A tiny VRN learns
@@ -265,6 +276,19 @@ mean = (known.mean(0) - 0.5).expand(8, -1, -1, -1)
 guess = volume_iou(mean, unseen).mean().item()
 print(f"mean solid:   IoU {guess:.2f}; the real run ends at {log[-1]['held_out_iou']:.2f}")
 assert accuracy > 0.85 and guess < log[-1]["held_out_iou"]
+
+# %% [markdown] question="scores_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A paper reports "voxel accuracy 96 %". In five to ten sentences: why does that say little, what would you
+# ask the authors for, and with what would you compare it?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point: nine voxels of ten are empty, so that an empty answer has about 90 %.
+# - 1 point: asked for is the IoU, or a distance of surfaces, on faces that were not trained on.
+# - 1 point: compared with a guess, such as the mean solid, on the same faces.
+# </details>
 
 # %% [markdown]
 # ## Summary

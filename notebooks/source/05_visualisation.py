@@ -35,6 +35,7 @@ import trimesh
 from skimage.data import astronaut
 from skimage.measure import marching_cubes
 
+from vrnlib.checks import yours_or_ours
 from vrnlib.checks.visualisation import check_signed_volume, check_to_crop_pixels, check_upright
 from vrnlib.export import save_surface
 from vrnlib.notebook import picture, view
@@ -93,18 +94,7 @@ assert np.allclose(low, [34, 32, 54], atol=4) and np.allclose(high, [162, 140, 1
 #
 # ●○○ 5 min. Reorder the columns to (x, y, z), and turn slices into pixels: z = (k − offset) / 2.
 
-# %% exercise="to_crop_pixels"
-def to_crop_pixels(points: np.ndarray, offset: float) -> np.ndarray:
-    """(N, 3) as (z, y, x) in voxels → (N, 3) as (x, y, z) in crop pixels."""
-    ### BEGIN SOLUTION
-    return np.column_stack([points[:, 2], points[:, 1], (points[:, 0] - offset) / 2])
-    ### END SOLUTION
-
-# %% check="to_crop_pixels"
-check_to_crop_pixels(to_crop_pixels)
-vertices = to_crop_pixels(corners, offset=99.5)
-
-# %% [markdown] lecture=true
+# %% [markdown] help="to_crop_pixels"
 # <details><summary>Hint</summary>
 #
 # `points[:, ::-1]` reverses the columns, then only the last one is left to do.
@@ -115,8 +105,23 @@ vertices = to_crop_pixels(corners, offset=99.5)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.surface.extract_surface` does it together with the next step.
+# The cell below is `vrnlib.checks.visualisation.to_crop_pixels`. `vrnlib.surface.extract_surface` does it together with
+# the next step.
 # </details>
+
+# %% exercise="to_crop_pixels"
+def to_crop_pixels(points: np.ndarray, offset: float) -> np.ndarray:
+    """(N, 3) as (z, y, x) in voxels → (N, 3) as (x, y, z) in crop pixels."""
+    ### BEGIN SOLUTION
+    return np.column_stack([points[:, 2], points[:, 1], (points[:, 0] - offset) / 2])
+    ### END SOLUTION
+
+# %% check="to_crop_pixels"
+check_to_crop_pixels(to_crop_pixels)
+
+# %%
+to_crop_pixels = yours_or_ours("to_crop_pixels", globals())
+vertices = to_crop_pixels(corners, offset=99.5)
 
 # %% [markdown]
 # ## 3 · Inside and outside
@@ -129,22 +134,7 @@ vertices = to_crop_pixels(corners, offset=99.5)
 #
 # ●●○ 8 min. `vertices[faces[:, 0]]` are all first corners at once. No loop is needed.
 
-# %% exercise="signed_volume"
-def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
-    """Volume of a closed mesh; positive when its triangles look outwards."""
-    ### BEGIN SOLUTION
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
-    ### END SOLUTION
-
-# %% check="signed_volume"
-check_signed_volume(signed_volume)
-ball = trimesh.creation.icosphere(subdivisions=4, radius=10.0)
-ratio = signed_volume(ball.vertices, ball.faces) / (4 / 3 * np.pi * 10**3)
-print(f"a ball of triangles has {ratio:.0%} of the ball's volume")
-assert 0.97 < ratio < 1
-
-# %% [markdown] lecture=true
+# %% [markdown] help="signed_volume"
 # <details><summary>Hint</summary>
 #
 # `np.cross(b, c)` works row by row; `(a * …).sum(axis=1)` is the dot product of rows.
@@ -155,8 +145,26 @@ assert 0.97 < ratio < 1
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above; in the library `Surface.volume`.
+# The cell below is `vrnlib.checks.visualisation.signed_volume`; `vrnlib.surface.Surface.volume` has the same sum.
 # </details>
+
+# %% exercise="signed_volume"
+def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Volume of a closed mesh; positive when its triangles look outwards."""
+    ### BEGIN SOLUTION
+    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+    return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+    ### END SOLUTION
+
+# %% check="signed_volume"
+check_signed_volume(signed_volume)
+
+# %%
+signed_volume = yours_or_ours("signed_volume", globals())
+ball = trimesh.creation.icosphere(subdivisions=4, radius=10.0)
+ratio = signed_volume(ball.vertices, ball.faces) / (4 / 3 * np.pi * 10**3)
+print(f"a ball of triangles has {ratio:.0%} of the ball's volume")
+assert 0.97 < ratio < 1
 
 # %%
 before = signed_volume(vertices, triangles)
@@ -191,18 +199,7 @@ view(colored, alt="The astronaut's coloured 3D face from three sides; run this c
 #
 # ●○○ 5 min. Return the new vertices and the new faces.
 
-# %% exercise="upright"
-def upright(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Crop axes (y down) → viewer axes (y up), triangles still looking outwards."""
-    ### BEGIN SOLUTION
-    return vertices * [1, -1, 1], faces[:, ::-1]
-    ### END SOLUTION
-
-# %% check="upright"
-check_upright(upright)
-assert signed_volume(*upright(vertices, faces)) > 0
-
-# %% [markdown] lecture=true
+# %% [markdown] help="upright"
 # <details><summary>Hint</summary>
 #
 # Multiply with a vector of signs; reverse the columns of `faces`.
@@ -213,8 +210,23 @@ assert signed_volume(*upright(vertices, faces)) > 0
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell above. `vrnlib.surface.upright` also moves the crop's middle to the origin.
+# The cell below is `vrnlib.checks.visualisation.upright`. `vrnlib.surface.upright` is longer, because it also moves the
+# crop's middle to the origin.
 # </details>
+
+# %% exercise="upright"
+def upright(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Crop axes (y down) → viewer axes (y up), triangles still looking outwards."""
+    ### BEGIN SOLUTION
+    return vertices * [1, -1, 1], faces[:, ::-1]
+    ### END SOLUTION
+
+# %% check="upright"
+check_upright(upright)
+
+# %%
+upright = yours_or_ours("upright", globals())
+assert signed_volume(*upright(vertices, faces)) > 0
 
 # %% tags=["measured"]
 with tempfile.TemporaryDirectory() as folder:
@@ -240,6 +252,19 @@ print("signed volume of the mirrored mesh with old triangles is negative:", insi
 assert inside_out < 0 and np.isclose(deep.volume, 2 * surface.volume, rtol=1e-3)
 alt = "The face from the side three times: right, twice as deep, and upside down."
 picture(picture_grid(views, ["right", "z not halved", "y not turned over"], columns=3), alt=alt)
+
+# %% [markdown] question="meshes_in_words" points=3
+# ### In your own words
+#
+# ●●○ 10 min. A stranger sends you a .obj of a face. In five to ten sentences: which three properties do you check
+# before you measure anything on it, how, and which mistake does each check find?
+#
+# <details><summary>What a good answer says</summary>
+#
+# - 1 point each, up to 3: the sign of the volume (inside out); the extents against each other (depth not halved,
+#   unit); which way y and z point (upside down, mirrored); open edges (no inside, so no volume). The check and the
+#   mistake must both be named.
+# </details>
 
 # %% [markdown]
 # ## Summary

@@ -3,12 +3,16 @@
 A check draws cases from a seed, calls the function, and compares. A wrong answer is compared with the answers of the
 exercise's typical mistakes, then handed to the detectors of `vrnlib.checks.diagnosis`, so that the message can name
 what is wrong. Checks raise `Mistake`, an AssertionError, which nbgrader counts. The seed stands in the message:
-``check_…(your_function, seed=…)`` draws the same cases again.
+``check_…(your_function, seed=…)`` draws the same cases again. `yours_or_ours` lets a notebook go on when a function is
+not right yet; `vrnlib.checks.grading` gives the points.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import secrets
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -87,10 +91,41 @@ class Exercise:
         note = f" (it writes into its argument {' and '.join(written)})" if written else ""
         print(f"✓ {self.name}: right on {count} cases{note}")
 
+    def right_cases(
+        self, function: Function, seed: int, watch: contextlib.AbstractContextManager[None] | None = None
+    ) -> list[bool]:
+        """For each case of one draw whether the function is right on it; an error is wrong.
+
+        Args:
+            function: the student's function or class.
+            seed: draws the cases.
+            watch: is entered around each call of the function.
+        """
+        right = []
+        for arguments in self.cases(np.random.default_rng(seed)):
+            wanted = self.answer(self.solution, *copied(arguments))
+            with contextlib.suppress(Stopped), watch or contextlib.nullcontext():
+                case = call(function, self.answer, arguments, wanted, self._named(arguments), self.advice)
+                right.append(self._right(case))
+                continue
+            right.append(False)
+        return right
+
+    def lent(self) -> Function:
+        """The solution for a notebook to go on with; a check does not take it for the student's own."""
+        if isinstance(self.solution, type):
+            return type(self.solution.__name__, (self.solution,), {"lent": True})
+        ours = self.solution
+        copy = types.FunctionType(ours.__code__, ours.__globals__, ours.__name__, ours.__defaults__, ours.__closure__)
+        copy.lent = True  # type: ignore[attr-defined]
+        return copy
+
     def _verdict(self, function: Function, rng: np.random.Generator) -> tuple[str, int, list[str]]:
         """What is wrong or "", the number of cases, the arguments that the function changes."""
         if not callable(function) or (hasattr(function, "forward") and not isinstance(function, type)):
             return ": hand over the function or class itself, by its name and without brackets.", 0, []
+        if hasattr(function, "lent"):
+            return " is ours, lent so that you could go on; run the cell with your own function, then this one.", 0, []
         drawn = self.cases(rng)
         cases, stopped = self._called(function, drawn)
         if isinstance(stopped, str):
@@ -173,3 +208,21 @@ def exercises() -> dict[str, Exercise]:
             if isinstance(value, Exercise):
                 found[value.name] = value
     return found
+
+
+def yours_or_ours(name: str, space: dict[str, Any]) -> Function:
+    """The function to go on with: the student's own if it is right, else ours; one line says which.
+
+    Args:
+        name: of the exercise and of the student's function.
+        space: the notebook's names, ``globals()``.
+    """
+    exercise = exercises()[name]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            exercise.judge(space.get(name), seed=0)  # type: ignore[arg-type]
+    except Exception:
+        print(f"{name} is not right yet; here we go on with ours.")
+        return exercise.lent()
+    print(f"{name} is right; here we go on with yours.")
+    return space[name]
