@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan"
+EXTRAS="lab,test,fan,train,cluster"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -19,7 +19,8 @@ help() {
     cat <<'TEXT'
 bash build.sh            set up: create .venv, install the packages, compile the core, test that it runs
 bash build.sh demo       reconstruct a 3D face from scikit-image's astronaut photo into demo_results/
-bash build.sh test       lint, run all tests and all lecture notebooks (PYTEST_ARGS="-k nms" narrows them)
+bash build.sh test       lint, run all tests and all lecture notebooks
+                         (PYTEST_ARGS="-k nms" narrows them, VRN_COVERAGE=1 lists the lines that none of them reaches)
 bash build.sh test-browser  run the tests that need a browser (installs chromium where it can, else skips)
 bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
                          (hours; VRN_SETTINGS="oldest avx2" chooses, VRN_NEWEST=1 adds the newest releases)
@@ -175,14 +176,18 @@ run_pytest() {
     # One thread per process, as the workers share the cores; test-everywhere tries others.
     local threads="${VRN_THREADS:-1}"
     export OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
+    export OMP_WAIT_POLICY=passive  # more threads than cores would wait for each other at full speed
     export MPLBACKEND="${MPLBACKEND:-agg}"
     local -a extra=()
     read -r -a extra <<<"${PYTEST_ARGS:-}" || true
-    # The last line on the screen is pytest's own summary.
-    "$PY" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
+    local -a run=("$PY")
+    [[ -z "${VRN_COVERAGE:-}" ]] || run=("$PY" -m coverage run)
+    # The last line on the screen is pytest's own summary, unless coverage is asked for.
+    "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
         --nbval --nbval-current-env --nbval-cell-timeout=300 \
-        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"}
+        --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
+    [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }
 
 # What differs from machine to machine is set by hand: the threads, and the instructions that each library uses. Each
@@ -266,7 +271,8 @@ run_browser_tests() {
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
-# Installs exactly the lower bounds of pyproject.toml, and torch as in constraints.txt, then makes one reconstruction.
+# Installs exactly the lower bounds of pyproject.toml, those of the extras for users too, and torch as in constraints.txt;
+# then imports every module, makes one reconstruction and takes two steps of a training.
 test_lowest() {
     local python lowest=.venv-lowest
     python="$(find_python)"
@@ -276,7 +282,8 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -n '/^dependencies = \[/,/^]/s/^ *"\(.*\)>=\(.*\)",$/\1==\2/p' pyproject.toml | grep -v '^torch==' >"$lowest/lowest.txt"
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+        | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
     "${pip[@]}" --no-deps --no-build-isolation .
@@ -287,7 +294,17 @@ test_lowest() {
 smoke_test() {  # $1: the folder of python and vrn
     "$1/python" ../tests/core_smoke.py
     "$1/python" -c 'from PIL import Image; from skimage.data import astronaut; Image.fromarray(astronaut()).save("photo.png")'
-    VRN_CACHE="$PWD/cache" "$1/vrn" reconstruct photo.png -o results
+    "$1/python" - <<'PYTHON'
+import importlib, pkgutil, tddfa, vrnlib
+for package in (tddfa, vrnlib):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if "course" not in module.name and not module.name.endswith("__main__"):  # the course is made with Jupyter
+            importlib.import_module(module.name)
+PYTHON
+    export VRN_CACHE="$PWD/cache" OMP_NUM_THREADS=1
+    "$1/vrn" train vrn -o run --cache renders --renders 4 --held-out 2 --steps 2 --batch 2 --report 1 --workers 0 \
+        --stem 8 --features 16 --size 128
+    "$1/vrn" reconstruct photo.png -o results
     local suffix
     for suffix in html ply png; do
         compgen -G "results/*.$suffix" >/dev/null || fail "reconstruct wrote no .$suffix file."

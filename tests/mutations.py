@@ -73,7 +73,7 @@ FAULTS = (
           "stale.unlink(missing_ok=True)", "pass",
           "test_targets.py::test_a_picture_that_turns_bad_leaves_no_old_target"),
     Fault("one process for a folder: models are loaded once", CORE + "targets.py",
-          "yield _attempt(task, job, fitter)", "yield _attempt(task, job, job.choice.build())",
+          "fitter = fitter or _fitter_of(job.choice)", "fitter = job.choice.build()",
           "test_lessons.py::test_models_are_loaded_once_for_a_folder_and_its_pictures_stay"),
     Fault("VRN sees 0 to 1 when it predicts", "vrnlib/reconstruct.py",
           "[None].float() / 255", "[None].float()",
@@ -142,7 +142,7 @@ FAULTS = (
           "(LIGHT / np.linalg.norm(LIGHT))", "(-LIGHT / np.linalg.norm(LIGHT))",
           "test_show.py::test_light_falls_from_the_front"),
     # pictures that get smaller
-    Fault("a reduced render is blurred first", "vrnlib/training/data.py",
+    Fault("a reduced render is blurred first", "vrnlib/training/augment.py",
           "image = cv2.GaussianBlur(image, ", "cv2.GaussianBlur(image, ",
           "test_lessons.py::test_a_reduced_render_does_not_alias"),
     Fault("a reduced crop takes every pixel into account", CORE + "crop.py",

@@ -1,5 +1,6 @@
 """The command line: files on success, one sentence and exit code 1 otherwise."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,10 +121,15 @@ def test_a_folder_goes_on_after_a_bad_photo(networks, photo, points, tmp_path, c
     Image.open(photo).convert("L").save(folder / "plain.jpg")
     Image.open(photo).save(folder / "other.bmp")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
-    arguments = ["reconstruct", str(folder), "-o", str(out), "--detector", "points", "--points", str(points)]
+    places = tmp_path / "places"
+    places.mkdir()
+    for stem in ("plain", "other"):
+        shutil.copy(points, places / f"{stem}.npy")
+    arguments = ["reconstruct", str(folder), "-o", str(out), "--detector", "points", "--points", str(places)]
     assert cli.main(arguments) == 0
     names = {"plain_png_0", "plain_jpg_0", "other_0"}
-    assert {path.name for path in out.iterdir()} == {name + ending for name in names for ending in ENDINGS}
+    files = {name + ending for name in names for ending in ENDINGS}
+    assert {path.name for path in out.iterdir()} == files | {"skipped.csv"}
     captured = capsys.readouterr()
     assert "skipped:" in captured.err
     assert "broken.jpg" in captured.err
@@ -153,7 +159,7 @@ def test_missing_models_are_told_once_and_before_the_photos(networks, photo, tmp
 
 def test_a_folder_without_faces_or_photos(networks, photo, tmp_path, capsys):
     assert cli.main(["reconstruct", str(photo.parent), "-o", str(tmp_path / "out")]) == 1
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["skipped.csv"]
     capsys.readouterr()
     (tmp_path / "empty").mkdir()
     assert cli.main(["reconstruct", str(tmp_path / "empty"), "-o", str(tmp_path / "out")]) == 1

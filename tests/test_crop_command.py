@@ -46,6 +46,11 @@ def photo(tmp_path):
 
 def crop(photo, out, *options) -> int:
     points = out.parent / "points.npy"
+    if photo.is_dir():  # the same points for each of its photos
+        for path in photo.iterdir():
+            (out.parent / "points").mkdir(exist_ok=True)
+            np.save(out.parent / "points" / f"{path.stem}.npy", np.load(points))
+        points = out.parent / "points"
     return cli.main(["crop", str(photo), "-o", str(out), "--detector", "points", "--points", str(points), *options])
 
 
@@ -123,30 +128,33 @@ def test_a_folder_goes_on_and_lists_what_was_skipped(photo, tmp_path, capsys):
         "skipped.csv",
     ]
     rows = listed(out)
-    assert [row["photo"] for row in rows] == ["broken.jpg", "small.png", "text.png"]
-    for row, word in zip(rows, ("cut off", "photo of 40 x 40", "not a picture"), strict=True):
+    assert [row["photo"] for row in rows] == ["notes.txt", "broken.jpg", "small.png", "text.png"]
+    words = ("no picture", "cut off", "photo of 40 x 40", "not a picture")
+    for row, word in zip(rows, words, strict=True):
         assert word in row["reason"] and "\n" not in row["reason"]
     captured = capsys.readouterr()
     assert "2 of 5 photos" in captured.out and "skipped.csv" in captured.out
-    assert captured.err.count("skipped: ") == 3 and "crop" in captured.err
+    assert captured.err.count("skipped: ") == 3 and "notes.txt (no picture)" in captured.err
     assert contents(folder) == before
     for name in ("broken.jpg", "small.png", "text.png"):  # mended: the list is empty again
         Image.open(photo).save(folder / name)
     assert crop(folder, out) == 0
-    assert listed(out) == []
+    assert [row["photo"] for row in listed(out)] == ["notes.txt"]
 
 
 def test_results_in_the_folder_of_the_photos(photo, tmp_path):
     folder = photo.parent
-    (tmp_path / "points.npy").rename(folder / "points.npy")
-    arguments = ["crop", str(folder), "-o", str(folder), "--detector", "points", "--points", str(folder / "points.npy")]
+    (tmp_path / "points.npy").rename(folder / "dots.npy")
+    arguments = ["crop", str(folder), "-o", str(folder), "--detector", "points", "--points", str(folder)]
     before = contents(folder)
     assert cli.main(arguments) == 0
     once = contents(folder)
-    assert set(once) - set(before) == {"dots_0.json", "dots_0.png"}
+    assert set(once) - set(before) == {"dots_0.json", "dots_0.png", "skipped.csv"}
     assert all(once[name] == data for name, data in before.items())
     assert cli.main(arguments) == 0  # its own crops are no photos, and are replaced
-    assert contents(folder) == once
+    again = contents(folder)
+    assert b"dots_0.png,a result of this program" in again.pop("skipped.csv")
+    assert again == {name: data for name, data in once.items() if name != "skipped.csv"}
     assert cli.main([*arguments, "--size", "96"]) == 0
     assert Image.open(folder / "dots_0.png").size == (96, 96)
 
@@ -160,16 +168,19 @@ def test_a_photo_with_the_name_of_a_result_stays(photo, tmp_path, capsys, name):
         Image.fromarray(dotted_photo(np.load(tmp_path / "points.npy"))).save(taken)
     else:
         taken.write_text('{"software": "another"}')
-    (tmp_path / "points.npy").rename(folder / "points.npy")
+    points = tmp_path / "points"
+    points.mkdir()
+    for stem in ("dots", "dots_0"):
+        np.save(points / f"{stem}.npy", np.load(tmp_path / "points.npy"))
     before = contents(folder)
-    arguments = ["-o", str(folder), "--detector", "points", "--points", str(folder / "points.npy")]
+    arguments = ["-o", str(folder), "--detector", "points", "--points", str(points)]
     assert cli.main(["crop", str(photo), *arguments]) == 1
     assert f"{name} exists" in one_sentence(capsys)
     assert contents(folder) == before
     code = cli.main(["crop", str(folder), *arguments])
     after = contents(folder)
     assert all(after[name] == data for name, data in before.items())
-    assert [row["photo"] for row in listed(folder)] == ["dots.png"]
+    assert [row["photo"] for row in listed(folder) if row["reason"] != "no picture"] == ["dots.png"]
     assert code == (0 if name.endswith(".png") else 1)  # the photo dots_0.png itself gave dots_0_0.png
     assert ("dots_0_0.png" in after) == name.endswith(".png")
 

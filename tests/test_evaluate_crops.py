@@ -103,16 +103,19 @@ def test_a_crowd_is_its_composites_side_by_side():
     assert crowd.required.sum() == sum(one.required.sum() for one in parts)
 
 
-def run(capsys, *arguments) -> dict:
-    assert cli.main(["evaluate", "crops", *arguments]) == 0
-    return json.loads(capsys.readouterr().out)
+def run(out, *arguments) -> dict:
+    assert cli.main(["evaluate", "crops", "-o", str(out), *arguments]) == 0
+    return json.loads((out / "crops.json").read_text())
 
 
 def test_the_command(tmp_path, capsys):
-    assert run(capsys, "--count", "3")["found"] > 0.6
+    report = run(tmp_path / "out", "--count", "3")
+    rows = report["methods"]["open"]
+    assert rows["found"]["all"]["mean"] == report["details"]["found"] > 0.6 and rows["found"]["all"]["faces"] == 3
+    assert "| open " in capsys.readouterr().out
     for number, sample in enumerate(render(2)):
         save_mat(save_image(tmp_path / f"{number}.png", sample).with_suffix(".mat"), sample)
-    figures = run(capsys, "--dataset", "aflw2000", "--root", str(tmp_path))
+    figures = run(tmp_path / "out", "--dataset", "aflw2000", "--root", str(tmp_path))["details"]
     assert figures["faces"] == 2 and figures["found"] > 0 and figures["false_per_picture"] is None
     assert sum(part["faces"] for part in figures["yaw"].values()) == 2
 

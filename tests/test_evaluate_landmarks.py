@@ -93,6 +93,7 @@ def test_faces_that_are_not_found_are_counted(crops):
         faces, lambda image, face: None if face is faces[0] else face.truth_in_image, progress=False
     )
     assert (report["count"], report["missing"]) == (3, 1) and report["nme_percent"]["all"] == pytest.approx(0)
+    assert np.isnan(report["each"]["error_percent"]).tolist() == [True, False, False]
     with pytest.raises(ValueError, match="none"):
         evaluate_landmarks(faces, lambda image, face: None, progress=False)
 
@@ -121,15 +122,20 @@ def test_3ddfa_sees_a_shipped_crop_whole(monkeypatch, tmp_path):
     assert np.allclose(seen[0], [0, 0, 120, 120]) and np.allclose(seen[1], roi_from_landmarks(truth))
 
 
-def run(capsys, root, *arguments) -> dict:
-    assert cli.main(["evaluate", "landmarks", "--root", str(root), *arguments]) == 0
-    return json.loads(capsys.readouterr().out)
+def run(out, root, *arguments) -> dict:
+    assert cli.main(["evaluate", "landmarks", "--root", str(root), "-o", str(out), *arguments]) == 0
+    return json.loads((out / "landmarks.json").read_text())
 
 
 def test_the_command_on_both_layouts(photos, crops, samples, tmp_path, capsys):
     """Our FAN on rendered faces: the same faces give nearly the same error, whichever layout they come in."""
-    downloaded = run(capsys, photos, "--detector", "open")["photos"]
-    shipped = run(capsys, crops, "--detector", "open")["crops"]
+    report = run(tmp_path, photos, "--detector", "open")
+    row = report["methods"]["open"]["error_percent"]["all"]
+    assert row["faces"] == COUNT and row["low"] <= row["mean"] <= row["high"]
+    assert f"| 0 of {COUNT} " in capsys.readouterr().out and (tmp_path / "landmarks.png").is_file()
+    downloaded = report["details"]
+    assert row["mean"] == pytest.approx(downloaded["nme_percent"]["all"])
+    shipped = run(tmp_path, crops, "--detector", "open")["details"]
     assert downloaded["count"] == shipped["count"] == COUNT and downloaded["missing"] == 0
     assert 0.3 < downloaded["nme_percent"]["all"] < 8
     assert abs(downloaded["nme_percent"]["all"] - shipped["nme_percent"]["all"]) < 2
@@ -170,9 +176,9 @@ def test_the_command_tells_what_is_wrong(tmp_path, samples, capsys):
         assert word in said and len(said.splitlines()) == 1
 
 
-def test_official_networks_on_both_layouts(assets, photos, crops, capsys):
+def test_official_networks_on_both_layouts(assets, photos, crops, tmp_path):
     weights, model = assets / "official/weights/mb05_120x120.pth", assets / "official/configs/bfm_noneck_v3.standin.pkl"
     arguments = ["--weights", str(weights), "--bfm", str(model)]
-    downloaded, shipped = run(capsys, photos, *arguments)["photos"], run(capsys, crops, *arguments)["crops"]
+    downloaded, shipped = (run(tmp_path, data, *arguments)["details"] for data in (photos, crops))
     assert downloaded["nme_percent"]["all"] < 10
     assert abs(downloaded["nme_percent"]["all"] - shipped["nme_percent"]["all"]) < 2

@@ -5,9 +5,12 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.data import astronaut
 
 import tddfa.images
+from tddfa.console import Note
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
+from vrnlib.show import png_bytes
 
 
 @pytest.fixture
@@ -129,11 +132,60 @@ def test_images_in_memory_are_checked():
             as_photo(wrong)
 
 
-def test_a_folder_lists_photos_but_not_our_own_pictures(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "a_0.png", "a_0.npz", "a_0.json", ".hidden.png"):
-        (tmp_path / name).write_bytes(b"x")
+def test_a_folder_lists_photos_by_what_files_hold(tmp_path):
+    """By content, not by ending; with a reason for what is left out. A user's own t.json does not hide t.png."""
+    picture = Image.new("RGB", (64, 64))
+    for name, kind in (("a.png", "PNG"), ("b.JPG", "JPEG"), ("c.jfif", "JPEG"), ("d", "WEBP"), (".hidden.png", "PNG")):
+        picture.save(tmp_path / name, kind)
+    (tmp_path / "a.json").write_text('{"mine": 1}')
+    (tmp_path / "text.jpg").write_text("no picture, but it wants to be one")
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (tmp_path / "own_0.png").write_bytes(png_bytes(np.zeros((40, 40, 3), np.uint8), software="vrn crop"))
+    picture.save(tmp_path / "older_0.png")
+    (tmp_path / "older_0.json").write_text('{"matrix": [], "volume": {}}')
+    os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_photos(tmp_path)] == ["a.png", "b.JPG"]
+    picture.save(tmp_path / "folder.png" / "e.gif", "GIF")
+    photos, left_out = list_photos(tmp_path)
+    assert [path.name for path in photos] == ["a.png", "b.JPG", "c.jfif", "d", "text.jpg"]
+    reasons = {path.name: reason for path, reason in left_out}
+    assert reasons.pop("phone.heic").startswith("a HEIC photo")
+    assert reasons == {
+        "a.json": "no picture",
+        "older_0.json": "no picture",
+        "older_0.png": "a result of this program",
+        "own_0.png": "a result of this program",
+        "pipe.png": "a device, a pipe or a broken link",
+    }
+    assert [path.name for path in list_photos(tmp_path, recursive=True)[0]][-2:] == ["e.gif", "text.jpg"]
+
+
+def test_a_jpeg_that_lacks_its_last_bytes_is_read_with_a_note(tmp_path):
+    face = Image.fromarray(astronaut())
+    face.save(tmp_path / "whole.jpg", quality=90)
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[:-1000])
+    with pytest.warns(Note, match="cut off"):
+        found = read_photo(tmp_path / "cut.jpg")
+    assert np.array_equal(found[:480], read_photo(tmp_path / "whole.jpg")[:480])
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PhotoError, match="lacks more than its last rows"):
+        read_photo(tmp_path / "half.jpg")
+
+
+@pytest.mark.parametrize(("values", "mode"), [((0, 2048, 4095), "uint16"), ((0, 50.0, 100.0), "float32")])
+def test_grey_of_other_ranges_is_scaled_by_its_range(tmp_path, values, mode):
+    """12 bits in 16, and floats beyond 255 or below it."""
+    if mode == "float32":
+        values = [value * 10 for value in values]
+    grey = np.repeat(np.array(values, mode), 40)[None].repeat(40, axis=0)
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    assert np.abs(read_photo(tmp_path / "a.tif")[0, [0, 60, 119], 0].astype(int) - [0, 127, 255]).max() <= 1
+
+
+def test_an_address_is_to_be_downloaded_first():
+    with pytest.raises(PhotoError, match="download the photo"):
+        read_photo("https://example.org/face.jpg")
 
 
 def test_only_formats_of_photos_are_opened_and_no_pipes(tmp_path):

@@ -177,9 +177,9 @@ def test_a_face_that_sees_the_lamp_is_not_in_shadow(monkeypatch, renderer, front
 # --- pictures that get smaller ----------------------------------------------------------------------------------------
 
 
-def test_a_reduced_render_does_not_alias(tmp_path):
+def test_a_reduced_render_does_not_alias(tmp_path, monkeypatch):
     faces = RenderedFaces(tmp_path, seed=1, count=1)
-    faces.images[0] = stripes(CANVAS)
+    monkeypatch.setattr(faces, "image", lambda index: stripes(CANVAS))
     reduced = faces.crop(0, np.array([[1 / 3, 0, 0], [0, 1 / 3, 0]]), size=64)
     assert reduced[4:-4, 4:-4].std() < 25, "stripes of one pixel, three to a pixel: grey"
     assert faces.crop(0, np.eye(2, 3))[50].std() > 120, "what is not reduced stays sharp"

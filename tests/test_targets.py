@@ -3,10 +3,12 @@
 import csv
 import errno
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
 import signal
+import tarfile
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from tddfa.morphable import MorphableModel
 from tddfa.targets import make_targets
 from vrnlib import cli
 from vrnlib.metrics import iou
+from vrnlib.training.augment import Augmentation
+from vrnlib.training.pairs import PairMaker, ShardPairs
 
 COUNT = 3
 
@@ -221,6 +225,29 @@ def test_workers_write_the_same_bytes(photos, truth, tmp_path):
     assert len(summary.made) == COUNT and list(summary.failures) == ["broken.jpg"]
     one, two = snapshot(tmp_path / "one"), snapshot(tmp_path / "two")
     assert {name: mark for name, (mark, _) in one.items()} == {name: mark for name, (mark, _) in two.items()}
+
+
+def test_targets_go_into_shards(photos, truth, tmp_path):
+    pytest.importorskip("webdataset", reason="the extra 'train' is not installed")
+    out = tmp_path / "out"
+    (photos / "broken.jpg").write_bytes(b"nothing")
+    make(photos, out, TruthChoice(truth), shards=2)
+    first = snapshot(out / "shards")
+    assert list(first) == ["000000.tar", "000001.tar"]
+    with tarfile.open(out / "shards" / "000000.tar") as tar:
+        assert tar.getnames() == [f"00000000{k}.{ending}" for k in range(2) for ending in ("json", "npz", "png")]
+        assert tar.extractfile("000000000.npz").read() == (out / "AFW" / "face1.npz").read_bytes()
+        assert len(json.load(tar.extractfile("000000000.json"))["landmarks"]) == 68
+    image, solid = ShardPairs(str(out / "shards"), PairMaker(augmentation=Augmentation.none(), seed=0))[0]
+    assert image.shape == (3, 192, 192) and solid.any()
+    make(photos, out, TruthChoice(truth), shards=4)
+    assert list(snapshot(out / "shards")) == ["000000.tar"]
+    make(photos, out, TruthChoice(truth), shards=2)
+    assert {name: mark for name, (mark, _) in snapshot(out / "shards").items()} == {
+        name: mark for name, (mark, _) in first.items()
+    }
+    with pytest.raises(ValueError, match="at least one pair to a shard"):
+        make(photos, out, TruthChoice(truth), shards=0)
 
 
 class SlowFitter(TruthFitter):

@@ -1,12 +1,19 @@
 """Cached renders and their augmentations: picture and target move together, to the pixel."""
 
+import errno
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tddfa.ibug import MIRRORED
+from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
+from vrnlib.synthetic.damage import coarsen
 from vrnlib.synthetic.faces import FaceRenderer, render_pair
-from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
+from vrnlib.training.augment import Augmentation, cover, similarity_matrix
 from vrnlib.training.data import CANVAS, RenderedFaces
 from vrnlib.training.fan import LandmarkPairs
 from vrnlib.training.vrn import VolumePairs
@@ -52,10 +59,10 @@ def test_colour_gains_are_per_channel():
     assert len({*image[0, 0]}) == 3 and image.min() >= 60 and image.max() <= 140
 
 
-def test_a_dot_in_the_picture_moves_with_the_mesh(faces):
-    faces.images[1] = 0
-    inset = (CANVAS - CROP_SIZE) // 2
-    faces.images[1, 70 + inset, 120 + inset] = 255  # crop pixel x=120, y=70
+def test_a_dot_in_the_picture_moves_with_the_mesh(faces, monkeypatch):
+    dot, inset = np.zeros((CANVAS, CANVAS, 3), np.uint8), (CANVAS - CROP_SIZE) // 2
+    dot[70 + inset, 120 + inset] = 255  # crop pixel x=120, y=70
+    monkeypatch.setattr(faces, "image", lambda index: dot)
     matrix = Augmentation().similarity(np.random.default_rng(4))
     picture = faces.crop(1, matrix)[..., 0].astype(float)
     y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE]
@@ -65,14 +72,27 @@ def test_a_dot_in_the_picture_moves_with_the_mesh(faces):
     assert abs(expected[2]) == pytest.approx(5 * np.sqrt(abs(np.linalg.det(matrix[:, :2]))), rel=1e-5)
 
 
-def test_target_covers_the_landmarks_of_the_same_augmentation(faces):
-    pairs = VolumePairs(faces, augmentation=Augmentation(), seed=3, step=1)
-    for epoch in range(3):
+def test_an_augmented_target_is_the_moved_mesh_voxelised_and_its_picture_moves_along(faces, monkeypatch):
+    """The paper's augmentation written out again; the picture is the solid's own shadow, so it must lie on it."""
+    inset, shadow = (CANVAS - CROP_SIZE) // 2, np.zeros((CANVAS, CANVAS, 3), np.uint8)
+    unmoved, _ = voxelize(*faces.model.close(faces.mesh(0)))
+    shadow[inset:-inset, inset:-inset] = 255 * unmoved.any(0)[..., None]
+    monkeypatch.setattr(faces, "image", lambda index: shadow)
+    pairs, mirrors = VolumePairs(faces, augmentation=replace(Augmentation(), color=(1, 1)), seed=3, step=1), []
+    for epoch in range(8):
+        rng = np.random.default_rng([3, epoch, 0])
+        angle, scale = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0.85, 1.15)
+        mirrors.append(rng.random() < 0.2)
+        x, y, z = (faces.mesh(0).astype(float) - [95.5, 95.5, 0]).T
+        x = -x if mirrors[-1] else x
+        turned = [np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y, z]
+        moved = scale * np.stack(turned, axis=1) + [*(95.5 + rng.uniform(-15, 15, 2)), 0]
+        wanted, _ = voxelize(*faces.model.close(moved.astype(np.float32)))
         image, solid = pairs[0, epoch]
-        matrix = Augmentation().similarity(np.random.default_rng([3, epoch, 0]))
-        x, y, _ = transform_points(np.asarray(faces.landmarks[0]), matrix)[[30, 33, 51]].T  # nose tip … upper lip
-        assert image.shape == (3, CROP_SIZE, CROP_SIZE) and solid.shape == (200, CROP_SIZE, CROP_SIZE)
-        assert solid.any(0)[np.round(y).astype(int), np.round(x).astype(int)].all()
+        assert (solid.numpy() != wanted).sum() <= 1e-5 * wanted.sum(), "float32 may decide a voxel on the very surface"
+        seen, below = image[0].numpy() > 127, solid.numpy().any(0)
+        assert (seen & below).sum() > 0.99 * (seen | below).sum(), (epoch, (seen & below).sum() / (seen | below).sum())
+    assert 0 < sum(mirrors) < 8
 
 
 def test_lattice_target_is_the_same_solid_sampled_more_coarsely(faces):
@@ -102,7 +122,7 @@ def test_landmarks_lie_on_the_face_of_the_jittered_square(faces):
 
 def test_mirrored_landmarks_keep_the_viewers_left_on_the_left(faces):
     pairs = LandmarkPairs(faces, seed=0)
-    original = faces.landmarks[0]
+    original = faces.landmarks(0)
     sign = bool(original[45, 0] > original[36, 0])
     seen = [pairs[0, epoch] for epoch in range(40)]
     upright = [points for _, points, is_face in seen if is_face and (points[8, 1] > points[27, 1])]
@@ -126,12 +146,57 @@ def test_a_coarse_image_shows_as_much_and_no_detail():
     assert np.abs(coarsen(ramp, 32)[:, 4:-4].astype(int) - ramp[:, 4:-4]).max() <= 1, "nothing moves"
 
 
-def test_a_cache_is_reused_and_a_foreign_one_refused(faces, tmp_path):
-    folder = tmp_path / "cache"
-    first = RenderedFaces(folder, seed=5, count=1)
-    first.render(0)
-    image = first.images[0].copy()
-    again = RenderedFaces(folder, seed=5, count=1)
-    assert again.ready[0] == 1 and np.array_equal(again.images[0], image)
-    with pytest.raises(ValueError, match="delete the cache folder"):
-        RenderedFaces(folder, seed=5, count=2)
+def test_what_the_cache_keeps_is_small_and_gives_the_mesh_back(faces):
+    sample = render_pair(faces.seed, 0, model=faces.renderer, canvas=CANVAS).crop()
+    assert np.array_equal(faces.mesh(0), faces.mesh(0)) and np.abs(faces.mesh(0) - sample.vertices).max() < 1e-3
+    assert np.abs(faces.landmarks(0) - sample.landmarks).max() < 1e-3
+    inset = (CANVAS - CROP_SIZE) // 2
+    inner = faces.image(0)[inset:-inset, inset:-inset].astype(float)
+    assert np.sqrt(np.mean((inner - sample.image) ** 2)) < 4 and np.abs(inner.mean() - sample.image.mean()) < 0.5
+    files = list(faces.cache.folder.rglob("00000000.*"))
+    assert len(files) == 2 and sum(path.stat().st_size for path in files) < 60_000
+
+
+def test_a_cache_is_reused_and_grows(tmp_path, monkeypatch):
+    first = RenderedFaces(tmp_path, seed=5, count=1)
+    image = first.image(0)
+    again = RenderedFaces(tmp_path, seed=5, count=2)
+    monkeypatch.setattr("vrnlib.training.data.render_pair", lambda *a, **k: pytest.fail("rendered again"))
+    assert np.array_equal(again.image(0), image)
+    again.cache.path(0).write_bytes(b"{")
+    with pytest.raises(ValueError, match="00000000.json is damaged"):
+        again.landmarks(0)
+
+
+def _fill(folder: Path, start) -> None:
+    faces = RenderedFaces(folder, seed=6, count=4)
+    start.wait()
+    for index in range(4):
+        faces.render(index)
+
+
+def test_two_processes_share_a_cache(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(2)
+    both = [context.Process(target=_fill, args=(tmp_path / "both", start)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    shared, alone = RenderedFaces(tmp_path / "both", seed=6, count=4), RenderedFaces(tmp_path / "one", seed=6, count=4)
+    for index in range(4):
+        assert np.array_equal(shared.image(index), alone.image(index))
+        assert shared.cache.facts(index) == alone.cache.facts(index)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    faces = RenderedFaces(tmp_path, seed=5, count=1)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"00000000\.jpg, got: No space left on device; check the folder and free space"):
+        faces.image(0)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

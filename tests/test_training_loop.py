@@ -1,6 +1,7 @@
 """The training loop on a toy task: it learns, it resumes exactly, and it loses nothing when interrupted."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ class Balls(Dataset):
 
 def task(seed: int = 0):
     torch.manual_seed(seed)
-    return vrn_task(VRN(TINY), Balls(32), Balls(4), step=4, notes={})
+    return vrn_task(VRN(TINY), Balls(32), Balls(4), step=4)
 
 
 def config(**changes) -> TrainingConfig:
@@ -82,6 +83,39 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
         fit(task(), config(steps=2, report=2, rate=1.0), tmp_path, resume=True, progress=False)
 
 
+def test_adamw_learns_too(tmp_path):
+    fit(task(), config(steps=80, averaging=0.9, optimizer="adamw"), tmp_path, progress=False)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+
+
+def test_a_batch_in_pieces_is_seen_once_and_gives_one_step():
+    whole, pieces = (list(StepSampler(32, config(steps=3, accumulate=n), 0, process=1, processes=2)) for n in (1, 2))
+    assert [len(batch) for batch in whole] == [4] * 3 and [len(batch) for batch in pieces] == [2] * 6
+    assert sorted(sum(pieces[:2], [])) == sorted(whole[0])
+
+
+def test_gradients_of_pieces_add_up_to_those_of_the_batch(tmp_path):
+    """Without batch normalisation, which looks at each piece alone, pieces change nothing."""
+    losses = []
+    for pieces in (1, 4):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 12, 4, stride=4))
+        network.lattice_logits = network.forward
+        plain = replace(vrn_task(network, Balls(32), Balls(4), step=4), save=lambda path, net, notes: None)
+        fit(plain, config(steps=6, report=1, accumulate=pieces), tmp_path / str(pieces), progress=False)
+        lines = (tmp_path / str(pieces) / "log.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    assert losses[1] == pytest.approx(losses[0], abs=1e-6)
+
+
+def test_a_checkpoint_of_another_size_is_a_sentence(tmp_path):
+    fit(task(), config(steps=2, report=2), tmp_path, progress=False)
+    other = vrn_task(VRN(replace(TINY, features=24)), Balls(32), Balls(4), step=4)
+    with pytest.raises(ValueError, match="got another architecture's"):
+        fit(other, config(steps=2, report=2), tmp_path, resume=True, progress=False)
+
+
 def test_damaged_checkpoint_is_a_sentence(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="cannot be read"):
@@ -100,9 +134,17 @@ def test_sampler_continues_where_it_stopped():
 
 def test_rate_rises_then_falls_to_a_hundredth():
     settings = config(steps=1000, warmup=100, rate=1.0)
-    assert learning_rate(0, settings) == pytest.approx(0.01)
-    assert learning_rate(99, settings) == pytest.approx(1.0)
-    assert learning_rate(999, settings) == pytest.approx(0.01, abs=1e-3)
+    assert learning_rate(0, settings, 50) == pytest.approx(0.01)
+    assert learning_rate(99, settings, 50) == pytest.approx(1.0)
+    assert learning_rate(999, settings, 50) == pytest.approx(0.01, abs=1e-3)
+
+
+def test_the_papers_rate_is_a_tenth_after_forty_epochs(tmp_path):
+    settings = config(schedule="paper", rate=1e-4, steps=100, drop_after=2, report=4)
+    assert [learning_rate(step, settings, 4) for step in (3, 7, 8, 99)] == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
+    fit(task(), config(schedule="paper", rate=1e-4, steps=12, drop_after=2, report=4), tmp_path, progress=False)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["rate"] for line in log] == pytest.approx([1e-4, 1e-4, 1e-5]), "32 discs are 4 batches an epoch"
 
 
 def test_voxel_loss_is_a_mean_over_voxels_and_not_a_softmax_over_depth():
@@ -149,7 +191,7 @@ def test_fan_task_runs_and_the_log_can_be_drawn(tmp_path):
     network = FAN(FANConfig(stem=8, features=8, depth=2, points=2, size=32))
     seen = []
     fit(
-        fan_task(network, Points(16), Points(4), notes={}),
+        fan_task(network, Points(16), Points(4)),
         config(steps=4, report=2),
         tmp_path,
         progress=False,
@@ -159,27 +201,3 @@ def test_fan_task_runs_and_the_log_can_be_drawn(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     figure = plot_log(log)
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "held out error percent"]
-
-
-def train_as_one_of_two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    network = task().network
-    fit(vrn_task(network, Balls(32), Balls(4), step=4, notes={}), config(steps=6, report=6), folder, progress=False)
-    torch.save([parameter.detach() for parameter in network.parameters()], f"{folder}/weights_{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-def test_two_processes_train_one_network(tmp_path):
-    torch.multiprocessing.spawn(train_as_one_of_two, args=(str(tmp_path),), nprocs=2)
-    first, second = (torch.load(tmp_path / f"weights_{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)), "the processes drifted apart"
-    untrained = [parameter.detach() for parameter in task().network.parameters()]
-    assert not torch.equal(first[0], untrained[0])
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1, "only the first process reports"
-
-
-def test_a_batch_that_two_processes_cannot_share_is_a_sentence(monkeypatch):
-    monkeypatch.setattr("vrnlib.training.loop.processes", lambda: 2)
-    with pytest.raises(ValueError, match="cannot be shared by 2 processes"):
-        StepSampler(32, config(batch=7), 0)

@@ -86,7 +86,7 @@ def test_a_mirrored_view_is_the_view_of_a_mirrored_face(faces):
         matrix, roi, target = pairs.view(0, np.random.default_rng([0, epoch, 0]))
         if np.linalg.det(matrix[:, :2]) < 0:
             break
-    points = transform_points(faces.landmarks[0], matrix)
+    points = transform_points(faces.landmarks(0), matrix)
     assert image_from_roi(target, roi)[36, 0] == pytest.approx(points[45, 0], abs=0.05), "left eye corner is the right"
     # a face and its mirror image are both fitted by a rotation, not by a reflection
     left = fit_pose(faces.model.mean[pairs.rows], target, y_down=False)
@@ -95,7 +95,7 @@ def test_a_mirrored_view_is_the_view_of_a_mirrored_face(faces):
 
 
 def test_random_rois_are_wrong_by_little(faces):
-    rng, points = np.random.default_rng(0), np.array(faces.landmarks[1])
+    rng, points = np.random.default_rng(0), faces.landmarks(1)
     box, tracked = (np.array(roi) for roi in (roi_from_box(face_box(points)), roi_from_landmarks(points)))
     rois = np.array([random_roi(points, rng) for _ in range(300)])
     sides = rois[:, 2] - rois[:, 0]

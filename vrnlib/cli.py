@@ -1,4 +1,4 @@
-"""The command `vrn`: reconstruct, crop, targets, train, evaluate, doctor."""
+"""The command `vrn`: reconstruct, crop, targets, render, train, evaluate, doctor."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "reconstruct": ("vrnlib.commands.reconstruct", "photo → 3D face: volume, surface, pictures"),
     "crop": ("vrnlib.commands.crop", "photos → the 192 x 192 crops that a VRN sees"),
     "targets": ("tddfa.targets_command", "photos → volumes that a VRN learns from"),
+    "render": ("vrnlib.commands.render", "rendered faces and their volumes, as files or shards"),
     "train": ("vrnlib.commands.train", "train a network on rendered faces"),
     "evaluate": ("vrnlib.commands.evaluate", "measure a network, or landmarks"),
     "app": ("vrnlib.commands.app", "the same on a web page of this machine"),

@@ -8,6 +8,8 @@ that none is longer than those of the training.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,18 +26,27 @@ class FlipShiftEnsemble(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Mean logits over the four crops; shapes as in `VRN.forward`."""
-        half = half_column(self.vrn, image.shape[-1])
-        back, on = -(half // 2), half - half // 2
         total = torch.zeros(())
-        for dx, dy, mirrored in ((back, back, False), (on, on, False), (on, back, True), (back, on, True)):
+        looks = views(half_column(self.vrn, image.shape[-1]))
+        for dx, dy, mirrored in looks:
             crop = shifted(image, dx, dy)
             logits = self.vrn(crop.flip(3)).flip(3) if mirrored else self.vrn(crop)
             total = total + shifted(logits, -dx, -dy)
-        return total / 4
+        return total / len(looks)
 
 
-def half_column(vrn: VRN, size: int) -> int:
-    """Half the distance of the volume's known columns, in pixels of a crop of this size."""
+def views(half: int) -> list[tuple[int, int, bool]]:
+    """The four crops: by how many pixels each is shifted along x and y, and whether it is mirrored then.
+
+    Args:
+        half: see `half_column`.
+    """
+    back, on = -(half // 2), half - half // 2
+    return [(back, back, False), (on, on, False), (on, back, True), (back, on, True)]
+
+
+def half_column(vrn: Any, size: int) -> int:
+    """Half the distance of the known columns of a VRN's volume, in pixels of a crop of this size."""
     return round(2 * size / (vrn.config.resize or size))
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,10 @@ FORMATS = (".ply", ".obj", ".glb")
 
 ENDINGS = (".npz", ".json", *FORMATS, ".html", ".png")
 """Of the files that `save` writes for a face."""
+
+
+MARK = "vrn reconstruct"
+"""What a picture's text chunk "Software" and a .json's "software" say."""
 
 
 class SaveError(OSError):
@@ -132,7 +136,7 @@ def _as_trimesh(surface: Surface) -> Any:
 
 
 def save(
-    reconstructions: Reconstruction | Sequence[Reconstruction],
+    reconstructions: Reconstruction | Iterable[Reconstruction],
     folder: str | PathLike[str],
     name: str,
     *,
@@ -140,10 +144,11 @@ def save(
 ) -> list[Path]:
     """Write NAME_0.npz, .json, .ply, .obj, .glb, .html and .png into a folder, NAME_1.… for the next face.
 
-    All files appear together or none does; older results of the same name are replaced.
+    All files appear together or none does; older results of the same name are replaced, and those of more faces of the
+    same photo go.
 
     Args:
-        reconstructions: the faces of one photo.
+        reconstructions: the faces of one photo; each is written before the next is asked for.
         folder: is made where it is missing.
         name: the beginning of the files' names.
         photo_name: what the .json calls the photo; default the name.
@@ -154,19 +159,21 @@ def save(
     Raises:
         SaveError: something cannot be written or would replace a file that is not ours.
     """
-    if not isinstance(reconstructions, Sequence):
+    if not isinstance(reconstructions, Iterable):
         reconstructions = [reconstructions]
-    folder = Path(folder)
+    photo_name = photo_name or name
+    folder = (Path(folder) / name).parent  # a name may lead into a subfolder
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     stage = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
-        for number, one in enumerate(reconstructions):
-            stem = f"{name}_{number}"
+        number = 0
+        for number, one in enumerate(reconstructions, 1):
+            stem = f"{Path(name).name}_{number - 1}"
             _refuse_foreign(folder, stem)
-            _write_face(one, stage, stem, photo_name=photo_name or name, number=number)
-        return _move_all(stage, folder)
+            _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
+        return _move_all(stage, folder, stale=_of_more_faces(folder, Path(name).name, photo_name, number))
     except OSError as error:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -188,6 +195,7 @@ def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, vo
     about = describe_crop(
         reconstruction.crop, reconstruction.landmarks, photo_name=photo_name, photo_size=(width, height), number=number
     )
+    about["software"] = MARK
     about["volume"] = {
         "file": volume_file,
         "axes": "z y x",
@@ -210,7 +218,7 @@ def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str
         save_surface(folder / f"{stem}{ending}", one.surface)
     write_bytes(folder / f"{stem}.html", k3d_html(one.surface).encode("utf-8"))
     picture = summary_picture(one.photo, one.landmarks, one.crop, one.surface)
-    write_bytes(folder / f"{stem}.png", png_bytes(picture))
+    write_bytes(folder / f"{stem}.png", png_bytes(picture, software=MARK))
 
 
 def _refuse_foreign(folder: Path, stem: str) -> None:
@@ -223,19 +231,36 @@ def _refuse_foreign(folder: Path, stem: str) -> None:
             raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
 
 
-def _move_all(stage: Path, folder: Path) -> list[Path]:
-    """Move every staged file into the folder; if one fails, put everything back as it was."""
+def _of_more_faces(folder: Path, name: str, photo_name: str, number: int) -> list[Path]:
+    """What an earlier run wrote of the same photo's faces from this number on."""
+    stale: list[Path] = []
+    while True:
+        stem = f"{name}_{number}"
+        try:
+            about = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+            if about["software"] != MARK or about["photo"] != photo_name:
+                return stale
+        except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours
+            return stale
+        stale += [path for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+        number += 1
+
+
+def _move_all(stage: Path, folder: Path, *, stale: list[Path]) -> list[Path]:
+    """Move every staged file into the folder, and stale ones away; if one fails, put everything back as it was."""
     old = stage / "old"
     old.mkdir()
     moved: list[Path] = []
     try:
+        for path in stale:
+            os.replace(path, old / path.name)
         for source in sorted(path for path in stage.iterdir() if path.is_file()):
             target = folder / source.name
             if target.exists():
                 os.replace(target, old / target.name)
             os.replace(source, target)
             moved.append(target)
-    except OSError:
+    except BaseException:  # Ctrl-C between two files, too
         for target in moved:
             target.unlink(missing_ok=True)
         for kept in old.iterdir():

@@ -1,4 +1,7 @@
-"""How good is a result? Intersection over union, normalised mean errors, and distances to a surface."""
+"""How good is a result? Intersection over union, normalised mean errors, and distances to a surface.
+
+Whole surfaces are compared in `vrnlib.evaluation.distances`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from tddfa.contract import SLICES_PER_PIXEL
 from tddfa.ibug import OUTER_EYE_CORNERS
 
 
@@ -31,6 +35,35 @@ def iou(volume_a: ArrayLike, volume_b: ArrayLike, *, level: float = 0.5) -> floa
         )
     union = np.count_nonzero(a | b)
     return 1.0 if union == 0 else float(np.count_nonzero(a & b) / union)
+
+
+def front_depth_error(volume: ArrayLike, truth: ArrayLike, *, level: float = 0.5) -> float:
+    """How far the front of a solid lies before or behind the true one: mean |dz| in crop pixels.
+
+    The front is the last slice [z] that is filled in a column (y, x); two slices are one pixel. The mean is over the
+    columns that both solids fill, so a wrong outline does not count here, and nothing is aligned.
+
+    Args:
+        volume, truth: (D, H, W), indexed [z, y, x]; bool, or floats that count as inside above the level.
+        level: the probability on the surface.
+
+    Returns:
+        Pixels; NaN when no column is filled by both.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    >>> front_depth_error([[[1]], [[1]], [[0]], [[0]]], [[[1]], [[1]], [[1]], [[1]]])  # two slices too far back
+    1.0
+    """
+    a, b = _inside(volume, level), _inside(truth, level)
+    if a.shape != b.shape or a.ndim != 3:
+        raise ValueError(f"Expected two volumes of the same shape [z, y, x], got {a.shape} and {b.shape}.")
+    both = a.any(axis=0) & b.any(axis=0)
+    if not both.any():
+        return float("nan")
+    slices = [one.shape[0] - 1 - np.argmax(one[::-1], axis=0)[both].astype(np.float64) for one in (a, b)]
+    return float(np.abs(slices[0] - slices[1]).mean() / SLICES_PER_PIXEL)
 
 
 def landmark_error_percent(points: ArrayLike, truth: ArrayLike) -> float:

@@ -6,6 +6,7 @@ photo → landmarks → crop → VRN → volume → surface, one small step afte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -164,7 +165,25 @@ def reconstruct(
         networks = open_networks(fan="fan_open" if detector is None else None)
     if detector is None:
         detector = OpenDetector(networks.fan)
-    return [_one_face(image, face, networks, level=level) for face in detector(image)]
+    return list(reconstruct_faces(image, detector(image), networks=networks, level=level))
+
+
+def reconstruct_faces(
+    image: NDArray[np.uint8], faces: Iterable[Landmarks], *, networks: Networks, level: float = 0.5
+) -> Iterator[Reconstruction]:
+    """One face after the other as a surface, so that a crowd needs no more memory than a portrait.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        faces: their landmarks, in the photo's pixels.
+        networks: from `open_networks`.
+        level: the probability on the surface.
+
+    Raises:
+        SurfaceError: the volume of a face is empty.
+    """
+    for face in faces:
+        yield _one_face(image, face, networks, level=level)
 
 
 def _one_face(image: NDArray[np.uint8], face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:

@@ -18,6 +18,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tddfa.arrays import Floats, Image
 from tddfa.geometry import rotation_matrix
@@ -216,10 +217,12 @@ def picture_grid(pictures: Sequence[Image], titles: Sequence[str], *, columns: i
     return np.array(sheet)
 
 
-def png_bytes(picture: Image) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(picture).save(buffer, format="PNG")
+def png_bytes(picture: Image, *, software: str | None = None) -> bytes:
+    """A picture as the bytes of a PNG file; with the program's name in it, `tddfa.images.is_own_picture` knows it."""
+    buffer, text = io.BytesIO(), PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    PIL.Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
     return buffer.getvalue()
 
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from tddfa.checkpoints import fill, read_checkpoint
-from tddfa.files import replacing
+from tddfa.files import write_bytes
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
 
 Network = TypeVar("Network", bound="VRN | FAN")
@@ -49,9 +49,8 @@ def half_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header: dict[str, Any]) -> None:
     """One safetensors file with the header as JSON under ``key``. The file appears whole or not at all."""
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={key: json.dumps(header, sort_keys=True)})
-        temporary.chmod(0o644)  # safetensors lets nobody else read what it writes
+    tensors = {name: value.cpu() for name, value in tensors.items()}
+    write_bytes(path, save(tensors, metadata={key: json.dumps(header, sort_keys=True)}))
 
 
 def save_network(path: str | Path, network: VRN | FAN, *, notes: dict[str, Any] | None = None) -> None:

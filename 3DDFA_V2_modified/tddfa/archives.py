@@ -27,16 +27,18 @@ class Archive:
         path: the file.
         largest: the most bytes that all its arrays may have together, unpacked.
         what: the kind of file with its article, for the messages.
+        data: the file's bytes, when they came another way; the path is only their name then.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no regular file, damaged, or too large.
     """
 
-    def __init__(self, path: str | PathLike[str], *, largest: int, what: str) -> None:
-        self._path, self._what = check_file(path, largest=largest, what=what), what
+    def __init__(self, path: str | PathLike[str], *, largest: int, what: str, data: bytes | None = None) -> None:
+        self._path = check_file(path, largest=largest, what=what) if data is None else Path(path)
+        self._what = what
         try:
-            self._zip = zipfile.ZipFile(self._path)
+            self._zip = zipfile.ZipFile(self._path if data is None else io.BytesIO(data))
         except BROKEN as error:
             raise self._damaged(error) from None
         total = sum(entry.file_size for entry in self._zip.infolist())

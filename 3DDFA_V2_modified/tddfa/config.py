@@ -1,4 +1,4 @@
-"""Reading 3DDFA_V2's configuration files, such as ``configs/mb05_120x120.yml``."""
+"""Reading configurations: YAML within bounds, and 3DDFA_V2's files, such as ``configs/mb05_120x120.yml``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .contract import NETWORK_SIZE, PARAMETER_COUNT
 from .files import read_file
 from .morphable import MorphableModel
 
-__all__ = ["Config", "read_config"]
+__all__ = ["Config", "read_config", "read_yaml"]
 
 KEYS = ("arch", "widen_factor", "checkpoint_fp", "bfm_fp", "size", "num_params")
 ARCHITECTURES = ("mobilenet", "resnet22")
@@ -47,6 +47,23 @@ class Config:
         return MorphableModel.open() if self.face_model == "open" else MorphableModel.load(self.face_model)
 
 
+def read_yaml(path: str | PathLike[str]) -> object:
+    """What a small YAML file says: numbers, texts, lists and mappings, nothing else.
+
+    Raises:
+        FileNotFoundError: nothing there.
+        ValueError: no YAML, too long, or with aliases, a few of which stand for more text than fits into memory.
+    """
+    data = read_file(path, largest=LARGEST, what="a configuration")
+    try:
+        text = data.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("aliases")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"Expected a YAML file, {path} cannot be read as one ({type(error).__name__}).") from error
+
+
 def read_config(
     path: str | PathLike[str],
     *,
@@ -72,14 +89,7 @@ def read_config(
         ValueError: another format or other values.
     """
     path = Path(path)
-    data = read_file(path, largest=LARGEST, what="a configuration")
-    try:
-        text = data.decode("utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ValueError("aliases")  # a few of which stand for more text than fits into memory
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"Expected a YAML file, {path} cannot be read as one ({type(error).__name__}).") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")

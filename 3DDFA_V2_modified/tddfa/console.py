@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["FAILED", "INTERRUPTED", "run_command", "sentence"]
+__all__ = ["FAILED", "INTERRUPTED", "Note", "run_command", "sentence"]
 
 FAILED = 1
 """Exit code after an error. (argparse leaves with 2 for wrong arguments.)"""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it."""
+
+
+class Note(UserWarning):
+    """What a user should know although the work goes on; one sentence."""
 
 
 def run_command(program: str, job: Callable[[], int]) -> int:
@@ -28,8 +35,11 @@ def run_command(program: str, job: Callable[[], int]) -> int:
     Returns:
         The job's exit code, ``FAILED`` or ``INTERRUPTED``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is told, not raised
+            stream.reconfigure(errors="backslashreplace")
     try:
-        with _stopped_as_by_hand():
+        with _stopped_as_by_hand(), _notes_told(program):
             return job()
     except (ValueError, OSError) as error:
         print(f"{program}: {sentence(error)}", file=sys.stderr)
@@ -59,6 +69,23 @@ def _stopped_as_by_hand() -> Iterator[None]:
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
+
+
+@contextmanager
+def _notes_told(program: str) -> Iterator[None]:
+    """A `Note` is told as errors are, each time; other warnings as usual."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Note):
+                print(f"{program}: note: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def sentence(error: BaseException) -> str:

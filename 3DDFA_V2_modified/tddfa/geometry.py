@@ -235,12 +235,13 @@ def fit_pose(vertices: Floats, image_points: Floats, *, y_down: bool = True) -> 
     return flip_y(matrix) if y_down else matrix
 
 
-def fit_similarity(source: Floats, target: Floats) -> Pose:
+def fit_similarity(source: Floats, target: Floats, *, scaled: bool = True) -> Pose:
     """Scale, rotation and translation that best map points to points, least squares (Umeyama, PAMI 1991).
 
     Args:
         source: (N, 3) points.
         target: (N, 3), where they should come to.
+        scaled: False keeps the size: scale 1, a rigid motion (Kabsch, Acta Cryst. A 1976).
 
     Raises:
         ValueError: fewer than three points, or points on one line.
@@ -258,7 +259,7 @@ def fit_similarity(source: Floats, target: Floats) -> Pose:
     rotation, singular = best_rotation(centred_b.T @ centred_a)
     if len(a) < 3 or singular[1] <= 1e-12 * max(singular[0], 1e-300):
         raise ValueError(f"Expected at least three points that do not lie on a line, got {len(a)} points.")
-    scale = singular.sum() / np.vdot(centred_a, centred_a)
+    scale = singular.sum() / np.vdot(centred_a, centred_a) if scaled else 1.0
     return Pose(float(scale), rotation, middle_b - scale * rotation @ middle_a)
 
 

@@ -6,6 +6,8 @@ integers, upright (the EXIF rotation is applied, so that the pixels are what a v
 
 from __future__ import annotations
 
+import io
+import json
 import warnings
 from os import PathLike
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from .console import sentence
+from .console import Note, sentence
 
 __all__ = [
     "MAX_PIXELS",
@@ -23,7 +25,8 @@ __all__ = [
     "PhotoError",
     "as_photo",
     "checked_image",
-    "list_pictures",
+    "is_own_picture",
+    "list_photos",
     "read_photo",
 ]
 
@@ -34,12 +37,29 @@ MAX_PIXELS = 150_000_000
 """12,000 x 9,000 pixels are 108 million; RGB bytes of the limit are 450 MB."""
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
-"""Endings of files that are taken for photos."""
+"""A file with one of these endings wants to be a photo: when it is none, whoever reads it is told."""
 
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 if "avif" in features.modules and features.check("avif"):  # Pillow 11.3 and later, where they were built with it
     FORMATS += ("AVIF",)
+try:  # phones' HEIC, where the reader is installed
+    from pillow_heif import register_heif_opener
+except ImportError:
+    pass
+else:
+    register_heif_opener()
+    FORMATS += ("HEIF",)
 """What a file may be, in Pillow's words. Its other readers are left out: that of EPS, for one, starts a program."""
+
+OWN = "vrn "
+"""What the text chunk "Software" of a PNG picture of ours begins with."""
+
+
+SCAN, END = b"\xff\xda", b"\xff\xd9"
+"""JPEG's marks before the pixels and behind them; among the pixels neither can occur."""
+
+MAX_MISSING = 0.05
+"""The share of its rows that a JPEG which was cut off may lack."""
 
 
 class PhotoError(ValueError):
@@ -51,8 +71,9 @@ def read_photo(
 ) -> NDArray[np.uint8]:
     """Read a photo as (H, W, 3) uint8 RGB, upright.
 
-    Grey, palette, 16-bit (scaled by 1/257, not cut off), CMYK and animated files (first picture) are converted.
-    Transparent pixels are laid over white.
+    Palette, CMYK and animated files (first picture) are converted, grey ones of 12 and 16 bits and of floats scaled by
+    their range. Transparent pixels are laid over white. A JPEG that lacks its last bytes is read, with a
+    :class:`~tddfa.console.Note`.
 
     Args:
         path: a file in one of ``FORMATS``, whatever its ending.
@@ -63,24 +84,34 @@ def read_photo(
         PhotoError: no photo, a damaged one, or one that is too small or too large; one sentence.
     """
     path = Path(path)
+    if str(path).startswith(("http:/", "https:/")):
+        raise PhotoError(f"{path} is an address; download the photo and name the file.")
     if path.is_dir():
         raise PhotoError(f"{path} is a folder where one photo was expected; name a photo inside it.")
     if not path.exists():
         raise PhotoError(f"{path} does not exist; check the spelling of the photo's path.")
     if not path.is_file():
         raise PhotoError(f"{path} is a device or a pipe where one photo was expected; name a file.")
+    cut_off = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
-                picture.load()
-                return _to_rgb(ImageOps.exif_transpose(picture))
+                if picture.format == "JPEG" and (data := path.read_bytes()).rfind(END) < data.rfind(SCAN):
+                    cut_off, photo = True, _almost_whole(path, data)
+                else:
+                    picture.load()
+                    photo = _to_rgb(picture)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{path} has far more than {max_pixels:,} pixels; reduce it and try again.") from error
     except UnidentifiedImageError as error:
+        if _is_heic(path):
+            raise PhotoError(
+                f"{path} is a HEIC photo, as phones take them; type pip install pillow-heif, or save it as JPEG."
+            ) from error
         raise PhotoError(f"{path} is not a picture that can be read (JPEG, PNG, TIFF, WebP, …).") from error
     except PermissionError as error:
         raise PhotoError(f"{path} may not be read; check its permissions.") from error
@@ -89,6 +120,9 @@ def read_photo(
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error, …
         reason = sentence(error).rstrip(".")
         raise PhotoError(f"{path} is damaged or cut off and cannot be decoded ({reason}); get it again.") from error
+    if cut_off:
+        warnings.warn(Note(f"{path} is cut off; its last rows are missing."), stacklevel=2)
+    return photo
 
 
 def checked_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -124,11 +158,77 @@ def as_photo(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image
 
 
-def list_pictures(folder: str | PathLike[str]) -> list[Path]:
-    """The photos of a folder and its subfolders, sorted, known by their endings; what is hidden is left out."""
+def list_photos(folder: str | PathLike[str], *, recursive: bool = False) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """The photos of a folder, known by what the files hold, not by their names.
+
+    Args:
+        folder: is only read. What is hidden in it (a name with a dot) is not looked at.
+        recursive: its subfolders, too.
+
+    Returns:
+        The photos, sorted, and the files that are left out, each with the reason. Damaged photos are among the photos:
+        whoever reads them is told.
+    """
     folder = Path(folder)
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    photos, left_out = [], []
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts) or path.is_dir():
+            continue
+        reason = _why_no_photo(path)
+        if reason is None:
+            photos.append(path)
+        else:
+            left_out.append((path, reason))
+    return photos, left_out
+
+
+def is_own_picture(path: str | PathLike[str]) -> bool:
+    """Whether a PNG file is a picture that one of our commands made: it says so, or the .json beside it does."""
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures
+            with Image.open(path, formats=["PNG"]) as picture:
+                if str(picture.info.get("Software", "")).startswith(OWN):
+                    return True
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return "volume" in about and "matrix" in about  # a reconstruction of before the mark
+    except Exception:  # no PNG, no JSON, other JSON, not readable, …
+        return False
+
+
+def _why_no_photo(path: Path) -> str | None:
+    """The reason to leave a file of a folder out; None for a photo."""
+    if not path.is_file():
+        return "a device, a pipe or a broken link"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS):
+                pass
+    except UnidentifiedImageError:
+        if path.suffix.lower() in PHOTO_SUFFIXES:
+            return None
+        return "a HEIC photo; type pip install pillow-heif to read it" if _is_heic(path) else "no picture"
+    except Exception:  # a damaged or too large picture: reading it gives the sentence
+        return None
+    return "a result of this program" if is_own_picture(path) else None
+
+
+def _is_heic(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(12)[4:] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")
+
+
+def _almost_whole(path: Path, data: bytes) -> NDArray[np.uint8]:
+    """A JPEG without its end, when hardly a row is missing: the decoder gives the last one again and again."""
+    data += END
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+        rows = np.asarray(picture.convert("L"))
+        missing = int(np.argmin((rows == rows[-1]).all(axis=1)[::-1]))
+        if missing > MAX_MISSING * len(rows):
+            raise PhotoError(f"{path} lacks more than its last rows; get it again.")
+        return _to_rgb(picture)
 
 
 def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side: int) -> None:
@@ -140,6 +240,7 @@ def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side:
 
 
 def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         return _grey_to_rgb(np.asarray(picture), sixteen_bit=picture.mode != "F")
     if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
@@ -150,11 +251,9 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _grey_to_rgb(values: ArrayLike, *, sixteen_bit: bool) -> NDArray[np.uint8]:
-    """Pillow opens 16-bit grey as whole numbers 0…65535, and float TIFFs as 0…1 or 0…255."""
+    """Grey of 12 or 16 bits comes as whole numbers, that of floats as 0 … 1, 0 … 255 or any other range."""
     values = np.nan_to_num(np.asarray(values, dtype=np.float32))
-    if sixteen_bit:
-        scale = 1 / 257
-    else:
-        scale = 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
-    grey = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    largest = float(values.max(initial=0.0))
+    white = next((one for one in ((4095, 65535) if sixteen_bit else (1, 255)) if largest <= one), largest)
+    grey = np.clip(np.rint(values * (255 / white)), 0, 255)
+    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)

@@ -1,19 +1,81 @@
-"""The folder of targets: whose it is, and the tables in it."""
+"""The folder of targets: whose it is, how a run fills it, and the tables in it."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from .console import sentence
 from .files import read_file, write_bytes
+from .workers import outcomes
 
-__all__ = ["FAILURES", "FAILURE_COLUMNS", "check_folders", "claimed", "write_table"]
+__all__ = ["FAILURES", "FAILURE_COLUMNS", "Summary", "check_folders", "claimed", "fill_folder", "write_table"]
+
+Task = TypeVar("Task")
 
 FAILURES, FAILURE_COLUMNS = "failures.csv", ("picture", "reason")
 """The table of what could not be done; it lies in every folder of targets."""
+
+
+@dataclass
+class Summary:
+    """What a run did: pictures whose target is new, was there already, or failed (name → reason)."""
+
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def fill_folder(
+    out: Path,
+    tasks: Sequence[Task],
+    attempt: Callable[[Task], str],
+    *,
+    names: Callable[[Task], str],
+    summary: Summary,
+    workers: int = 1,
+    dask: str | None = None,
+    batch: int = 8,
+    progress: bool = True,
+) -> None:
+    """Do tasks that leave files in a folder; what failed, now or in an earlier run, stands in its ``failures.csv``.
+
+    Args:
+        out: the folder, made when missing.
+        tasks: see `outcomes`, as are ``workers``, ``dask`` and ``batch``.
+        attempt: says "made", "kept", or the reason why there is nothing.
+        names: what a task is called in the table.
+        summary: filled in place, up to the moment at which a run is stopped.
+        progress: show a bar.
+
+    Raises:
+        ValueError: the folder holds files of others.
+        OSError: see `outcomes`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    pending, shown = claimed(out), [names(task) for task in tasks]
+    done = outcomes(tasks, attempt, workers=workers, dask=dask, batch=batch)
+    try:
+        with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
+            for task, reason in done:
+                name = names(task)
+                pending.pop(name, None)
+                if reason in ("made", "kept"):
+                    (summary.made if reason == "made" else summary.kept).append(name)
+                else:
+                    summary.failures[name] = reason
+                    bar.set_postfix(failed=len(summary.failures), refresh=False)
+                bar.update()
+    finally:
+        rest = {name: pending[name] for name in shown if name in pending}
+        write_table(out / FAILURES, FAILURE_COLUMNS, sorted({**rest, **summary.failures}.items()))
 
 
 def check_folders(root: Path, out: Path) -> None:

@@ -4,27 +4,23 @@ For every picture NAME.jpg the output folder gets NAME.npz: the exact solid (``t
 192 x 192 crop, and, unless the pictures are crops already, the crop itself as NAME.png. Subfolders are mirrored.
 
 One process does it all, so that the networks and the face model are loaded once and not per picture; ``workers`` share
-the pictures among several. A run can be stopped at any time and started again: files appear whole or not at all, the
-volume last, and a target whose picture, settings and crop are still the same is left as it is. What could not be done
-is listed in ``failures.csv``. The input folder is only read.
+the pictures among several, ``dask`` among machines. A run can be stopped at any time and started again:
+files appear whole or not at all, the volume last, and a target whose picture, settings and crop are still the same is
+left as it is. What could not be done is listed in ``failures.csv``. The input folder is only read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .arrays import Image, Volume
 from .console import sentence
@@ -32,30 +28,18 @@ from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
 from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fitter, FitterChoice, NoFaceError
-from .target_folder import FAILURE_COLUMNS, FAILURES, check_folders, claimed, write_table
+from .shards import check_shards, write_pairs
+from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
-from .voxelizer import voxelize
-from .workers import worker_pool
+from .voxelizer import slice_extent, voxelize
 
 __all__ = ["Summary", "make_target", "make_targets"]
-
-BATCH = 8
-"""Pictures that a worker takes at once."""
 
 LARGEST_SOURCE = 2**30
 """Bytes of a picture's file."""
 
 Reader = Callable[[Path], Image]
 """Reads a picture as (H, W, 3) uint8 RGB; ValueError or OSError for what is none."""
-
-
-@dataclass
-class Summary:
-    """What a run did: pictures whose target is new, was there already, or failed (name → reason)."""
-
-    made: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,9 @@ def make_targets(
     read: Reader,
     choice: FitterChoice | None = None,
     workers: int = 1,
+    dask: str | None = None,
     keep_pairs: bool = False,
+    shards: int | None = None,
     progress: bool = True,
 ) -> Summary:
     """Make the targets of many pictures.
@@ -95,41 +81,38 @@ def make_targets(
         read: how a picture is read.
         choice: how its face is fitted; default: detect and fit.
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
+        dask: address of a Dask scheduler, whose workers do it instead. They see all folders under the same names.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
+        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`.
         progress: show a bar.
 
     Raises:
         ValueError: folders that lie in each other, an output folder with files of others, or a bad choice.
-        OSError: a target cannot be written (a full disk, say), or a worker died. What was done stays.
+        OSError: a target cannot be written (a full disk, say), a worker died, no cluster answers. What was done stays.
     """
     root, out = Path(root), Path(out)
     check_folders(root, out)
+    if shards is not None:
+        check_shards(shards)
     tasks = _tasks(pictures, root)
     job = _Job(out, choice or FitterChoice(), read)
     fitter = job.choice.build()  # here, too, when others work: bad files are told at once, and ONNX exported only once
-    out.mkdir(parents=True, exist_ok=True)
-    pending = claimed(out)
-    names = {task.name: task.picture.relative_to(root).as_posix() for task in tasks}
-    summary, good = Summary(), []
-    outcomes = _alone(tasks, job, fitter) if workers == 1 else _together(tasks, job, workers)
+    alone = workers == 1 and dask is None
+    attempt = partial(_attempt, job=job, fitter=fitter if alone else None)
+    summary = Summary()
+
+    def name(task: _Task) -> str:
+        return task.picture.relative_to(root).as_posix()
+
     try:
-        with closing(outcomes), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
-            for task, reason in outcomes:
-                shown = names[task.name]
-                pending.pop(shown, None)
-                if reason in ("made", "kept"):
-                    (summary.made if reason == "made" else summary.kept).append(shown)
-                    good.append(task)
-                else:
-                    summary.failures[shown] = reason
-                    bar.set_postfix(failed=len(summary.failures), refresh=False)
-                bar.update()
+        fill_folder(out, tasks, attempt, names=name, summary=summary, workers=workers, dask=dask, progress=progress)
     finally:
-        rest = {shown: pending[shown] for shown in names.values() if shown in pending}
-        failures = sorted({**rest, **summary.failures}.items())
-        write_table(out / FAILURES, FAILURE_COLUMNS, failures)
-        if keep_pairs:
-            write_table(out / "pairs.csv", ("picture", "volume"), _pairs(good, out, fitter.cropped))
+        there = {*summary.made, *summary.kept}
+        pairs = _pairs([task for task in tasks if name(task) in there], out, fitter.cropped)
+        if keep_pairs and (out / FAILURES).exists():
+            write_table(out / "pairs.csv", ("picture", "volume"), pairs)
+    if shards is not None:
+        write_pairs([(out / picture, out / volume) for picture, volume in pairs], out / "shards", per_shard=shards)
     return summary
 
 
@@ -165,7 +148,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         raise ValueError(str(error)) from error
     matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(vertices))
     placed = transform_points(vertices, matrix)
-    volume, offset = voxelize(*fitter.model.close(placed))
+    vertices, triangles = fitter.model.close(placed)
+    volume, offset = voxelize(vertices, triangles)
     if not volume.any():
         raise NoFaceError(f"Expected a solid in the crop of {picture.name}, got none; the fit lies outside of it.")
     meta = {
@@ -173,6 +157,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         "source": source,
         "settings": fitter.settings,
         "matrix": matrix.tolist(),
+        "extent": slice_extent(vertices, triangles, offset),
         "landmarks": fitter.model.landmarks(placed).round(3).tolist(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -206,38 +191,14 @@ def _digest(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-def _attempt(task: _Task, job: _Job, fitter: Fitter) -> tuple[_Task, str]:
-    """The task with "made", "kept", or the reason why there is no target."""
+def _attempt(task: _Task, job: _Job, fitter: Fitter | None = None) -> str:
+    """ "made", "kept", or the reason why there is no target. A worker process has no fitter yet."""
+    fitter = fitter or _fitter_of(job.choice)
     try:
         made = make_target(task.picture, job.out / f"{task.name}.npz", fitter=fitter, read=job.read)
     except ValueError as error:
-        return task, sentence(error)
-    return task, "made" if made else "kept"
-
-
-def _alone(tasks: Sequence[_Task], job: _Job, fitter: Fitter) -> Generator[tuple[_Task, str]]:
-    for task in tasks:
-        yield _attempt(task, job, fitter)
-
-
-def _together(tasks: Sequence[_Task], job: _Job, workers: int) -> Generator[tuple[_Task, str]]:
-    """The same by several processes, in any order."""
-    batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
-    pool = worker_pool(workers)
-    try:
-        for future in as_completed([pool.submit(_batch, batch, job) for batch in batches]):
-            yield from future.result()
-    except BrokenProcessPool as error:
-        raise OSError(
-            "A worker process died, perhaps for want of memory; start again with fewer workers, finished targets stay."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _batch(tasks: Sequence[_Task], job: _Job) -> list[tuple[_Task, str]]:
-    """In a worker process."""
-    return [_attempt(task, job, _fitter_of(job.choice)) for task in tasks]
+        return sentence(error)
+    return "made" if made else "kept"
 
 
 @lru_cache(maxsize=1)

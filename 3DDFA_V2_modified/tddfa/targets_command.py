@@ -11,8 +11,9 @@ from pathlib import Path
 
 from .console import run_command
 from .fitters import FitterChoice
-from .images import PhotoError, list_pictures, read_photo
+from .images import PhotoError, list_photos, read_photo
 from .targets import make_targets
+from .workers import add_worker_arguments, check_worker_arguments
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -46,8 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", metavar="NAME|FILE", help="official, mb1, mb05, resnet22, open or a file")
     parser.add_argument("--bfm", metavar="FILE", help="the face model, if not the one of the checkpoint")
-    parser.add_argument("-j", "--workers", type=int, default=1, help="processes (default 1)")
+    add_worker_arguments(parser)
     parser.add_argument("--keep-pairs", action="store_true", help="list picture and volume of each target in pairs.csv")
+    text = "also write WebDataset shards of so many pairs into DIR/shards (needs the extra 'train')"
+    parser.add_argument("--shards", type=int, metavar="N", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,11 +63,10 @@ def run(args: argparse.Namespace) -> int:
         ValueError: no picture, or arguments that do not fit together; one sentence.
         OSError: a folder or file that cannot be used; one sentence.
     """
-    if args.workers < 1:
-        raise ValueError(f"Expected at least one worker, got {args.workers}; leave -j out for one.")
+    check_worker_arguments(args)
     if not args.folder.is_dir():
         raise NotADirectoryError(f"Expected a folder of pictures, {args.folder} is none; check the path.")
-    pictures = list_pictures(args.folder)
+    pictures, _ = list_photos(args.folder, recursive=True)
     if not pictures:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     how = "crop" if args.crops else "mat" if args.mat else "photo"
@@ -76,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
         read=read_photo,
         choice=choice,
         workers=args.workers,
+        dask=args.dask,
         keep_pairs=args.keep_pairs,
+        shards=args.shards,
     )
     made, kept, failed = len(summary.made), len(summary.kept), len(summary.failures)
     print(f"{made} targets made, {kept} were there, {failed} failed: {args.out}")

@@ -49,13 +49,25 @@ def save_volume(
 
     Args:
         path: where to; it should end in ``.npz``. An older file there is replaced only once the new one is complete.
+        volume, offset, meta: as for :func:`volume_bytes`.
+
+    Raises:
+        ValueError: as there.
+        OSError: the folder is missing, not writable or full; nothing is left behind.
+    """
+    return write_bytes(path, volume_bytes(volume, offset=offset, meta=meta), what="the volume file ")
+
+
+def volume_bytes(volume: Volume, *, offset: float, meta: dict[str, Any] | None = None) -> bytes:
+    """The bytes of a volume file.
+
+    Args:
         volume: (depth, height, width) bool, [z, y, x]; numbers are accepted when they are all 0 or 1.
         offset: the slice of z = 0, as :func:`tddfa.voxelize` returns it.
         meta: anything that JSON can hold, e.g. the photo's name.
 
     Raises:
         ValueError: another shape, values besides 0 and 1, an offset that is not finite, or meta that JSON cannot hold.
-        OSError: the folder is missing, not writable or full; nothing is left behind.
     """
     volume = np.asarray(volume)
     if volume.ndim != 3:
@@ -74,7 +86,7 @@ def save_volume(
     box = _box(volume)
     inner = volume[tuple(slice(*ends) for ends in box)]
     slices = np.packbits(inner.reshape(len(inner), math.prod(inner.shape[1:])), axis=1)
-    data = _zipped(
+    return _zipped(
         voxels=_changes(slices),
         box=box,
         shape=np.array(volume.shape, np.int64),
@@ -82,18 +94,21 @@ def save_volume(
         meta=np.frombuffer(text.encode(), np.uint8),
         format=np.array(FORMAT, np.int64),
     )
-    return write_bytes(path, data, what="the volume file ")
 
 
-def load_volume(path: str | os.PathLike[str]) -> tuple[Volume, float, dict[str, Any]]:
+def load_volume(path: str | os.PathLike[str], *, data: bytes | None = None) -> tuple[Volume, float, dict[str, Any]]:
     """Reads a volume file: ``(volume, offset, meta)`` exactly as they were saved.
+
+    Args:
+        path: of the file.
+        data: its bytes, when they came another way (out of a tar file); the path is only their name then.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a truncated or damaged file, or one that is no volume file.
     """
     path = Path(path)
-    with Archive(path, largest=LARGEST, what="a volume file written by save_volume") as archive:
+    with Archive(path, largest=LARGEST, what="a volume file written by save_volume", data=data) as archive:
         for name in ENTRIES:
             if name not in archive.names:
                 raise _foreign(path, f"no entry {name!r}")

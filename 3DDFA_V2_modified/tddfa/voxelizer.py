@@ -101,6 +101,17 @@ def depth_offset(vertices: Floats, triangles: Integers, *, depth: int = VOLUME_D
     return _centred(*_checked_mesh(vertices, triangles), depth)
 
 
+def slice_extent(vertices: Floats, triangles: Integers, offset: float) -> tuple[float, float]:
+    """The slices from which to which a mesh reaches, beyond the volume's ends where it was cut off; 1/1000 slice.
+
+    Args:
+        vertices, triangles: as for :func:`voxelize`.
+        offset: what that returned.
+    """
+    low, high = (SLICES_PER_PIXEL * z + offset for z in _voxelize.depth_range(*_checked_mesh(vertices, triangles)))
+    return round(low, 3), round(high, 3)
+
+
 def _centred(points: NDArray[np.float64], corners: NDArray[np.int32], depth: int) -> float:
     """The same for arrays that are known to fit."""
     low, high = (SLICES_PER_PIXEL * z for z in _voxelize.depth_range(points, corners))

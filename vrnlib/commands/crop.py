@@ -4,15 +4,13 @@ Face k of NAME.jpg becomes NAME_k.png, without loss, and NAME_k.json: the landma
 crop, and the matrix that leads from one to the other (`vrnlib.crop.describe_crop`). For a folder ``skipped.csv`` lists
 the photos that gave no crop, and why.
 
-Nothing is ever deleted, and only files that this command wrote itself are replaced: both kinds carry its mark. So the
-results may go into the folder of the photos.
+Only files that this command wrote itself are replaced or deleted: both kinds carry its mark. So the results may go into
+the folder of the photos.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import warnings
 from pathlib import Path
@@ -20,26 +18,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tddfa.files import write_bytes
-from vrnlib.commands.photos import (
-    add_photo_arguments,
-    check_photo_arguments,
-    each_photo,
-    no_face,
-    no_photos,
-    photo_detector,
-)
+from vrnlib.commands.photos import Job, add_photo_arguments, made_from, no_face, photo_detector, run_photos
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop
-from vrnlib.images import list_photos, read_photo
 from vrnlib.landmarks.detectors import Detector
+from vrnlib.show import png_bytes
 
 MARK = "vrn crop"
 """What a crop's text chunk "Software" and a .json's "software" say."""
-
-SKIPPED, SKIPPED_HEADER = "skipped.csv", ("photo", "reason")
-"""The list of photos without a crop: its name and its first row."""
 
 SIZES = range(16, 4097)
 """Sides of crops, in pixels."""
@@ -71,36 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: a photo, argument or file of weights that is of no use, or no crop at all; one sentence.
         OSError: something cannot be read or written; one sentence.
     """
-    check_photo_arguments(arguments)
     if arguments.size not in SIZES:
         raise CropError(f"Expected a --size of {SIZES[0]} to {SIZES[-1]} pixels, got {arguments.size}.")
-    if not arguments.photo.is_dir():
-        path, size = arguments.photo, arguments.size
-        image = read_photo(path)  # before the models: a bad photo should be told at once
-        detector = photo_detector(arguments)(path)
-        for crop in crop_photo(image, path, path.stem, detector=detector, out=arguments.out, size=size):
-            print(crop)
-        return 0
 
-    photos = [path for path in list_photos(arguments.photo) if not is_ours(path)]
-    if not photos:
-        raise no_photos(arguments.photo)
-    listing = arguments.out / SKIPPED
-    _check_listing(listing)
-    detector_of = photo_detector(arguments)
+    def prepare() -> Job:
+        detector_of = photo_detector(arguments)
 
-    def job(image: NDArray[np.uint8], path: Path, name: str) -> None:
-        crop_photo(image, path, name, detector=detector_of(path), out=arguments.out, size=arguments.size)
+        def job(image: NDArray[np.uint8], path: Path, name: str) -> list[Path]:
+            return crop_photo(image, path, name, detector=detector_of(path), out=arguments.out, size=arguments.size)
 
-    skipped = each_photo(photos, job, title="crop")
-    if skipped or listing.exists():
-        write_listing(listing, skipped)
-    if len(skipped) == len(photos):
-        raise CropError(f"None of the {len(photos)} photos in {arguments.photo} gave a crop; {listing} says why.")
-    print(f"{len(photos) - len(skipped)} of {len(photos)} photos cropped into {arguments.out}.")
-    if skipped:
-        print(f"reasons: {listing}")
-    return 0
+        return job
+
+    return run_photos(arguments, prepare, software=MARK, made="cropped")
 
 
 def crop_photo(
@@ -133,25 +102,18 @@ def crop_photo(
         if file.exists() and not is_ours(file):
             raise CropError(f"{file} exists and is no result of vrn crop; choose another --out folder.")
     crops = [crop_face(photo, face, size) for face in faces]
-    out.mkdir(parents=True, exist_ok=True)
+    stems[0].parent.mkdir(parents=True, exist_ok=True)
     written = []
     for number, (face, crop, stem) in enumerate(zip(faces, crops, stems, strict=True)):
         image = stem.with_name(f"{stem.name}.png")
         about = {"software": MARK, "crop": image.name} | describe_crop(
             crop, face, photo_name=path.name, photo_size=(photo.shape[1], photo.shape[0]), number=number
         )
-        write_bytes(image, marked_png(crop.image))
+        write_bytes(image, png_bytes(crop.image, software=MARK))
         write_bytes(stem.with_name(f"{stem.name}.json"), (json.dumps(about, indent=1) + "\n").encode("utf-8"))
         written.append(image)
+    _remove_older(out, name, path.name, len(faces))
     return written
-
-
-def marked_png(image: NDArray[np.uint8]) -> bytes:
-    """A PNG file of an (H, W, 3) uint8 RGB image, with this command's mark."""
-    mark, file = PngInfo(), io.BytesIO()
-    mark.add_text("Software", MARK)
-    Image.fromarray(image).save(file, "PNG", pnginfo=mark)
-    return file.getvalue()
 
 
 def is_ours(path: Path) -> bool:
@@ -169,19 +131,9 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def write_listing(path: Path, skipped: list[tuple[Path, str]]) -> None:
-    """A table of photos and the reasons why they were skipped."""
-    text = io.StringIO()
-    rows = [(photo.name, reason) for photo, reason in skipped]
-    csv.writer(text, lineterminator="\n").writerows([SKIPPED_HEADER, *rows])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, text.getvalue().encode("utf-8"))
-
-
-def _check_listing(path: Path) -> None:
-    """FileExistsError when somebody else's file has the listing's name."""
-    if not path.exists():
-        return
-    header = ",".join(SKIPPED_HEADER).encode() + b"\n"
-    if not path.is_file() or not path.read_bytes().startswith(header):
-        raise FileExistsError(f"{path} exists and is no list of vrn crop; choose another --out folder.")
+def _remove_older(out: Path, name: str, photo: str, number: int) -> None:
+    """Crops that an earlier run made of more faces of the same photo go."""
+    while made_from(out / f"{name}_{number}.json", MARK) == photo and is_ours(out / f"{name}_{number}.png"):
+        for ending in (".png", ".json"):
+            (out / f"{name}_{number}{ending}").unlink(missing_ok=True)
+        number += 1

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = (
-    *("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "safetensors"),
-    *("tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "pyyaml", "onnx", "onnxruntime"),
+    *("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "accelerate"),
+    *("safetensors", "tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "pyyaml", "onnx", "onnxruntime"),
 )
-OPTIONAL_PACKAGES = ("face-alignment", "jupyterlab", "jupytext", "anny")
+OPTIONAL_PACKAGES = ("face-alignment", "jupyterlab", "jupytext", "tensorboard", "anny")
 COMPILED = ("tddfa._nms", "tddfa._raster", "tddfa._voxelize")
 WEIGHTS = ("vrn_open", "fan_open")
 TDDFA_FILES = ("open_face.npz", "faceboxes_open.safetensors", "mb05_open.safetensors")

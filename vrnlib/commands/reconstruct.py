@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vrnlib.commands.photos import (
-    add_photo_arguments,
-    check_photo_arguments,
-    each_photo,
-    no_face,
-    no_photos,
-    photo_detector,
-)
+from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
 
 if TYPE_CHECKING:
     from vrnlib.landmarks.detectors import Detector
@@ -34,34 +27,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Reconstruct a photo, or the photos of a folder.
 
     Returns:
-        The exit code: 0, or 1 when no photo of a folder could be reconstructed.
+        The exit code 0.
 
     Raises:
         ValueError: a photo, argument or file of weights that is of no use; one sentence.
         OSError: something cannot be read or written; one sentence.
     """
-    from vrnlib.images import list_photos, read_photo
+    from vrnlib.export import MARK
 
-    check_photo_arguments(arguments)
-    if not arguments.photo.is_dir():
-        path = arguments.photo
-        image = read_photo(path)  # before the networks: a bad photo should be told at once
+    def prepare() -> Job:
         networks, detector_of = load_models(arguments)
-        for file in write_faces(image, path, path.stem, networks, detector_of(path), arguments.out):
-            print(file)
-        return 0
 
-    photos = list_photos(arguments.photo)
-    if not photos:
-        raise no_photos(arguments.photo)
-    networks, detector_of = load_models(arguments)
+        def job(image: NDArray[np.uint8], path: Path, name: str) -> list[Path]:
+            return write_faces(image, path, name, networks, detector_of(path), arguments.out)
 
-    def job(image: NDArray[np.uint8], path: Path, name: str) -> None:
-        write_faces(image, path, name, networks, detector_of(path), arguments.out)
+        return job
 
-    skipped = each_photo(photos, job, title="reconstruct")
-    print(f"{len(photos) - len(skipped)} of {len(photos)} photos reconstructed into {arguments.out}.")
-    return 1 if len(skipped) == len(photos) else 0
+    return run_photos(arguments, prepare, software=MARK, made="reconstructed")
 
 
 def load_models(arguments: argparse.Namespace) -> tuple[Networks, Callable[[Path], Detector]]:
@@ -91,10 +73,13 @@ def write_faces(
         PhotoError: there is no face in it.
         SaveError: the results cannot be written.
     """
-    from vrnlib.export import save
-    from vrnlib.reconstruct import reconstruct
+    from tqdm import tqdm
 
-    found = reconstruct(image, networks=networks, detector=detector)
-    if not found:
+    from vrnlib.export import save
+    from vrnlib.reconstruct import reconstruct_faces
+
+    faces = detector(image)
+    if not faces:
         raise no_face(path)
-    return save(found, out, name, photo_name=path.name)
+    bar = tqdm(faces, unit="face", desc=path.name, leave=False, disable=len(faces) < 4)
+    return save(reconstruct_faces(image, bar, networks=networks), out, name, photo_name=path.name)

@@ -65,8 +65,9 @@ def evaluate_crops(
 
     Returns:
         The numbers of pictures and faces; of the faces the parts found and well cropped; of the found ones the part
-        well cropped and the landmarks' errors in per cent; false faces a picture, where all are known; and all but
-        the last by the faces' size (pixels), yaw and roll (degrees).
+        well cropped and the landmarks' errors in per cent; false faces a picture, where all are known; all but the
+        last by the faces' size (pixels), yaw and roll (degrees); and "each": {"yaw", "found", "cropped",
+        "error_percent"}, (F,) arrays of the faces, NaN where nobody knows or nothing was found.
 
     Raises:
         ValueError: there is no face.
@@ -107,6 +108,7 @@ def evaluate_crops(
         "size": by_group(bins(sizes, SIZE_EDGES)),
         "yaw": by_group(bins(yaws, YAW_EDGES)),
         "roll": by_group(bins(tilts, ROLL_EDGES)),
+        "each": {"yaw": np.array(yaws), "found": hit * 1.0, "cropped": good * 1.0, "error_percent": error},
     }
 
 

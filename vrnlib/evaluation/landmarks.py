@@ -38,22 +38,28 @@ def evaluate_landmarks(faces: Sequence[LabelledFace], predict: Predictor, *, pro
         progress: whether a bar is shown.
 
     Returns:
-        {"count", "missing", "nme_percent": see `by_yaw`}. Faces for which nothing is found are counted as missing and
-        are in no mean.
+        {"count", "missing", "nme_percent": see `by_yaw`, "each": {"yaw", "error_percent"}}. Faces for which nothing
+        is found are counted as missing and are in no mean; among (N,) "each" they are NaN, as is a yaw that nobody
+        knows.
 
     Raises:
         ValueError: no face is found at all.
     """
-    errors: list[float] = []
-    yaws: list[float | None] = []
-    for face in tqdm(faces, unit="face", disable=not progress):
+    errors = np.full(len(faces), np.nan)
+    for row, face in enumerate(tqdm(faces, unit="face", disable=not progress)):
         points = predict(read_photo(face.path), face)
         if points is not None:
-            errors.append(landmark_error_percent(face.to_photo(points), face.truth))
-            yaws.append(face.yaw)
-    if not errors:
+            errors[row] = landmark_error_percent(face.to_photo(points), face.truth)
+    hit = ~np.isnan(errors)
+    if not hit.any():
         raise ValueError(f"Expected landmarks on at least one of {len(faces)} faces, got none; try another detector.")
-    return {"count": len(faces), "missing": len(faces) - len(errors), "nme_percent": by_yaw(errors, yaws)}
+    yaws = [face.yaw for face in faces]
+    return {
+        "count": len(faces),
+        "missing": int((~hit).sum()),
+        "nme_percent": by_yaw(errors[hit], [yaw for yaw, found in zip(yaws, hit, strict=True) if found]),
+        "each": {"yaw": np.array([np.nan if yaw is None else yaw for yaw in yaws]), "error_percent": errors},
+    }
 
 
 def predictor(detector: str, *, weights: str | None = None, model: str | None = None, onnx: bool = False) -> Predictor:

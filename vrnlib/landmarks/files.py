@@ -71,6 +71,8 @@ def read_points(path: str | PathLike[str]) -> NDArray[np.float32]:
             raise ValueError(f"{points.dtype}, no numbers")
         if points.ndim not in (2, 3) or points.shape[-2] != 68 or points.shape[-1] not in (2, 3):
             raise ValueError(f"an array {points.shape}, neither (68, 2) nor (68, 3)")
+        if len(points) == 0:
+            raise ValueError("an array without a face")
         if not np.isfinite(points).all():
             raise ValueError("NaN or infinity")
     except Exception as error:  # a damaged or hostile file can fail in any way
@@ -94,10 +96,11 @@ def find_points(where: str | PathLike[str], photo: str | PathLike[str]) -> Path:
     where, photo = Path(where), Path(photo)
     if not where.is_dir():
         return where
-    for suffix in POINT_SUFFIXES:
-        found = beside(where / photo.name, suffix)
-        if found.is_file():
-            return found
+    for stem in (photo.stem, f"{photo.stem}_pts"):  # 300W-LP's folder landmarks has NAME_pts.mat
+        for suffix in POINT_SUFFIXES:
+            found = beside(where / f"{stem}{photo.suffix}", suffix)
+            if found.is_file():
+                return found
     raise LandmarkError(
         f"Expected the landmarks of {photo.name} in {where} as {photo.stem}.pts, .npy or .mat, found none of them."
     )

@@ -46,6 +46,8 @@ class Sample:
     """Side of the crop; it is the canvas's middle."""
     pose: NDArray[np.float32]
     """(3,) float32 degrees: yaw, pitch, roll."""
+    camera: Camera
+    """What the parameters, which know no perspective, leave out; it projects to crop pixels."""
     model: Any = field(repr=False)
 
     __repr__ = short_repr
@@ -73,6 +75,46 @@ class Sample:
         shift = np.array([self.margin, self.margin, 0], np.float32)
         vertices, triangles = self.model.close(self.vertices - shift)
         return voxelize(vertices, triangles, size=self.size, step=step)[0]
+
+
+def facts_of(sample: Sample) -> dict[str, Any]:
+    """What is true of a rendered crop, as JSON can hold it.
+
+    Args:
+        sample: without a margin around the crop.
+
+    Returns:
+        ``landmarks``: (68, 3) crop pixels to 1/1000. ``parameters``: the 62 of ``Sample``. ``camera``: what is behind
+        them, see `vertices_of`.
+    """
+    camera = sample.camera
+    return {
+        "landmarks": sample.landmarks.astype(float).round(3).tolist(),
+        "parameters": [float(str(number)) for number in sample.parameters],  # the shortest that means this float32
+        "camera": {
+            "angles": camera.angles.tolist(),
+            "distance": camera.distance,
+            "center": camera.center.tolist(),
+            "scale": camera.scale,
+            "shift": camera.shift.tolist(),
+        },
+    }
+
+
+def vertices_of(facts: dict[str, Any], model: MorphableModel) -> NDArray[np.float32]:
+    """The mesh (N, 3) of a rendered crop, in its pixels, from what `facts_of` kept."""
+    parameters, camera = np.array(facts["parameters"], np.float32), facts["camera"]
+    shapes = model.w_shp.shape[1]
+    face = model.reconstruct(parameters[12 : 12 + shapes], parameters[12 + shapes :])
+    seen_by = Camera(
+        rotation=rotation_matrix(*camera["angles"]),
+        angles=np.array(camera["angles"]),
+        distance=camera["distance"],
+        center=np.array(camera["center"]),
+        scale=camera["scale"],
+        shift=np.array(camera["shift"]),
+    )
+    return np.asarray(seen_by.project(face), np.float32)
 
 
 class FaceRenderer:
@@ -147,6 +189,7 @@ class FaceRenderer:
             vertices=scene.vertices,
             size=size,
             pose=scene.camera.angles.astype(np.float32),
+            camera=scene.camera,
             model=self.model,
         )
 

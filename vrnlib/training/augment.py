@@ -1,4 +1,7 @@
-"""Changes that training adds to a picture: the paper's augmentations, and what happens to a face in a photo."""
+"""Changes that training adds to a picture and its target: the paper's augmentations, and what hides a face.
+
+What a camera and a file do to a picture is in `vrnlib.synthetic.damage`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
-from vrnlib.training.data import Picture
+from vrnlib.training.cache import Picture
 
 
 def similarity_matrix(
@@ -74,6 +78,41 @@ class Augmentation:
         return np.clip(image * gains.astype(np.float32), 0, 255).astype(np.uint8)
 
 
+def to_picture(matrix: Floats, size: int) -> NDArray[np.float64]:
+    """A (2, 3) matrix from crop pixels to crop pixels, followed by the crop's change to another size."""
+    reduce = size / CROP_SIZE  # the middle of both pictures is the same point
+    to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
+    return to_size @ np.vstack([matrix, [0, 0, 1]])
+
+
+def moved_picture(image: Picture, matrix: Floats, size: int) -> Picture:
+    """A picture moved by a (2, 3) matrix into a square of that size; reflected where it ends."""
+    reduction = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    if reduction < 0.75:  # reduced pictures must not alias
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 / reduction)
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def hide(image: Picture, rng: np.random.Generator) -> Picture:
+    """An image with a plain thing in front, or with the photo's edge through it: seldom either.
+
+    Args:
+        image: (S, S, 3), which stays as it is.
+        rng: says what happens, and where.
+    """
+    size = len(image)
+    if rng.random() < 0.15:  # something in front
+        width, height = rng.integers(12, 50, 2)
+        x, y = rng.integers(0, size - width), rng.integers(0, size - height)
+        image = image.copy()
+        image[y : y + height, x : x + width] = rng.integers(0, 256, 3)
+    if rng.random() < 0.15:  # the photo ends here
+        image = np.rot90(image, side := int(rng.integers(4))).copy()
+        image[: int(rng.uniform(0.03, 0.3) * size)] = 0
+        image = np.ascontiguousarray(np.rot90(image, -side))
+    return image
+
+
 def cover(image: Picture, other: Picture, rng: np.random.Generator) -> Picture:
     """An image, an ellipse of it hidden by a piece of another one: a hand, a scarf, a microphone.
 
@@ -89,51 +128,3 @@ def cover(image: Picture, other: Picture, rng: np.random.Generator) -> Picture:
     cv2.ellipse(mask, (tuple(middle), tuple(axes), rng.uniform(0, 180)), 255, -1)
     part = cv2.blur(mask, (3, 3))[..., None] / np.float32(255)
     return np.round(image + part * (other[y : y + height, x : x + width].astype(np.float32) - image)).astype(np.uint8)
-
-
-def coarsen(image: Picture, side: int) -> Picture:
-    """A square image as it looks when only ``side`` pixels of a photo show it, at its old size."""
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def sharpen(image: Picture, amount: float) -> Picture:
-    """An image with that much more of what a blur of one pixel takes away."""
-    return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), 1.0), -amount, 0)
-
-
-def degrade(image: Picture, rng: np.random.Generator) -> Picture:
-    """What happens to a face in a photo: few pixels, blur, noise, JPEG, the photo's edge, something in front of it.
-
-    `vrnlib.synthetic.damage.damage` is what happens to the whole photo.
-
-    Args:
-        image: (S, S, 3), which stays as it is.
-        rng: says what happens, and how much of it.
-    """
-    size = len(image)
-    if rng.random() < 0.35:  # a small face, enlarged
-        image = coarsen(image, int(np.exp(rng.uniform(np.log(24), np.log(size)))))
-    elif rng.random() < 0.3:  # a large face, sharpened or aliased by the reduction
-        image = sharpen(image, rng.uniform(0.3, 1.5))
-    if rng.random() < 0.3:
-        gain, middle = rng.uniform(0.5, 1.3), rng.uniform(60, 170)
-        image = np.clip((image.astype(np.float32) - middle) * gain + middle, 0, 255).astype(np.uint8)
-    if rng.random() < 0.12:
-        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    if rng.random() < 0.15:  # something in front
-        width, height = rng.integers(12, 50, 2)
-        x, y = rng.integers(0, size - width), rng.integers(0, size - height)
-        image = image.copy()
-        image[y : y + height, x : x + width] = rng.integers(0, 256, 3)
-    if rng.random() < 0.3:
-        noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 14))
-        image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(15, 90))])[1]
-        image = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
-    if rng.random() < 0.15:  # the photo ends here
-        image = np.rot90(image, side := int(rng.integers(4))).copy()
-        image[: int(rng.uniform(0.03, 0.3) * size)] = 0
-        image = np.ascontiguousarray(np.rot90(image, -side))
-    return image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -32,7 +34,7 @@ def bgr_input(image: Tensor, *, mean: float | tuple[float, float, float], scale:
     >>> bgr_input(torch.tensor([0, 100, 255], dtype=torch.uint8).view(1, 3, 1, 1), mean=(10, 0, 0)).flatten().tolist()
     [245.0, 100.0, 0.0]
     """
-    centre = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+    centre = torch.tensor(mean, dtype=torch.float32, device=image.device).view(-1, 1, 1)
     return ((image.flip(1).float() - centre) / scale).contiguous(memory_format=torch.channels_last)
 
 
@@ -49,3 +51,10 @@ def landmark_error_percents(points: Tensor, truth: Tensor) -> Tensor:
     points, truth = points[..., :2], truth[..., :2]
     box = truth.amax(1) - truth.amin(1)
     return 100 * (points - truth).norm(dim=2).mean(1) / box.prod(1).sqrt()
+
+
+def bfloat16(device: torch.device, *, enabled: bool) -> AbstractContextManager[object]:
+    """A context that computes in bfloat16 what tolerates it, or nothing, also within another such context."""
+    if not torch.amp.is_autocast_available(device.type):  # "meta", where tests look at shapes and devices
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

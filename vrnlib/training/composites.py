@@ -23,8 +23,8 @@ from vrnlib.synthetic.backgrounds import background
 from vrnlib.synthetic.damage import damage
 from vrnlib.synthetic.textures import noise_tile
 from vrnlib.training.augment import similarity_matrix
+from vrnlib.training.cache import Picture
 from vrnlib.training.cutouts import Cutouts, paste
-from vrnlib.training.data import Picture
 from vrnlib.training.distractors import paint_blob, paint_hand, without_face
 
 SMALLEST = 18.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tddfa.arrays import Floats
 from vrnlib.synthetic.faces import FaceRenderer
-from vrnlib.training.data import Picture, stored_array
+from vrnlib.training.cache import Cache, Picture
 
 CROP, CANVAS = 224, 336
 """Side of the renderer's crop, and of what is kept of the person around it, pixels."""
@@ -26,30 +26,18 @@ class Cutouts:
         folder: of the cache; a longer one of the same stream is used in part.
         seed: the stream.
         count: people.
-
-    Attributes:
-        images: (count, 336, 336, 4) uint8, colours times alpha.
-        landmarks: (count, 68, 3) float32 in the same pixels.
-
-    Raises:
-        ValueError: the cache holds fewer people, or other arrays.
     """
 
     def __init__(self, folder: str | Path, *, seed: int, count: int) -> None:
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         self.seed, self.count, self.renderer = seed, count, FaceRenderer()
-        self.images = stored_array(folder / f"{seed}_cutouts.npy", (count, CANVAS, CANVAS, 4), np.uint8)
-        self.landmarks = stored_array(folder / f"{seed}_cutout_landmarks.npy", (count, 68, 3), np.float32)
-        self.ready = stored_array(folder / f"{seed}_cutouts_ready.npy", (count,), np.uint8)
+        self.cache = Cache(Path(folder) / f"{seed}_cutouts", ".png")
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Person ``index``: image (336, 336, 4) and landmarks (68, 3)."""
-        if not self.ready[index]:
+    def __getitem__(self, index: int) -> tuple[Picture, NDArray[np.float32]]:
+        """Person ``index``: image (336, 336, 4), colours times alpha, and landmarks (68, 3) in the same pixels."""
+        if index not in self.cache:
             sample = self.renderer.sample(self.seed, index, size=CROP, canvas=CANVAS, augment_damage=False, cutout=True)
-            self.images[index], self.landmarks[index] = sample.image, sample.landmarks
-            self.ready[index] = 1
-        return self.images[index], self.landmarks[index]
+            self.cache.write(index, sample.image, {"landmarks": sample.landmarks.astype(float).round(3).tolist()})
+        return self.cache.picture(index), np.array(self.cache.facts(index)["landmarks"], np.float32)
 
 
 def paste(picture: Picture, image: Picture, matrix: Floats, *, light: float, fade: bool) -> Picture:

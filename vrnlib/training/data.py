@@ -8,18 +8,15 @@ same similarity, and the mesh is voxelised afterwards, so that an augmented targ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
-from vrnlib.synthetic.faces import FaceRenderer, render_pair
-
-Picture = NDArray[Any]
-"""uint8, (H, W, 3) RGB; OpenCV, which makes most of them, does not promise a type."""
+from vrnlib.synthetic.faces import FaceRenderer, facts_of, render_pair, vertices_of
+from vrnlib.training.augment import moved_picture
+from vrnlib.training.cache import Cache, Picture
 
 CANVAS = 256
 """Side of the cached pictures, pixels: the crop with 32 pixels around it."""
@@ -27,80 +24,48 @@ CANVAS = 256
 TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 500
 """Streams of faces that never mix."""
 
-SUBPIXEL = 64
-"""The cache keeps vertices in 1/64 pixel."""
-
-
-def stored_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """The array of a .npy file, mapped into memory; a new one is all zeros.
-
-    Args:
-        path: of the file.
-        shape: of the array; of a longer one the first rows are given.
-        dtype: of its numbers.
-
-    Raises:
-        ValueError: the file holds another kind of array or fewer rows.
-    """
-    if not path.exists():
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array = np.lib.format.open_memmap(path, mode="r+")
-    if array.shape[1:] != shape[1:] or len(array) < shape[0] or array.dtype != dtype:
-        raise ValueError(f"{path} holds {array.shape} {array.dtype}, not {shape}; delete the cache folder")
-    return array[: shape[0]]
-
 
 class RenderedFaces:
-    """The first pairs of a stream, kept in a folder of memory-mapped arrays; rendering resumes.
+    """The first pairs of a stream, kept in a folder: 30 kB each, rendered when they are first asked for.
+
+    What is kept is the picture, the parameters and the camera; meshes and solids are made from these again.
 
     Args:
-        folder: of the cache; one that holds more pairs is used in part.
+        folder: of the cache; several processes may share it.
         seed: the stream.
         count: pairs.
-
-    Attributes:
-        images: (count, 256, 256, 3) uint8, the crop with 32 pixels around it.
-        vertices: (count, N, 3) int16 in 1/64 crop pixel, z towards the camera.
-        landmarks: (count, 68, 3) float32 crop pixels.
-
-    Raises:
-        ValueError: the folder holds fewer pairs, or other arrays.
     """
 
     def __init__(self, folder: str | Path, *, seed: int, count: int) -> None:
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         self.seed, self.count = seed, count
+        self.cache = Cache(Path(folder) / f"{seed}", ".jpg")
         self.renderer = FaceRenderer()
         self.model = self.renderer.model
-        vertices = len(self.model.u) // 3
-        self.images = stored_array(folder / f"{seed}_images.npy", (count, CANVAS, CANVAS, 3), np.uint8)
-        self.vertices = stored_array(folder / f"{seed}_vertices.npy", (count, vertices, 3), np.int16)
-        self.landmarks = stored_array(folder / f"{seed}_landmarks.npy", (count, 68, 3), np.float32)
-        self.ready = stored_array(folder / f"{seed}_ready.npy", (count,), np.uint8)
 
     def render(self, index: int) -> None:
         """Render pair ``index`` unless the cache has it."""
-        if self.ready[index]:
-            return
-        sample = render_pair(self.seed, index, model=self.renderer, canvas=CANVAS)
-        offset = np.array([(CANVAS - CROP_SIZE) / 2, (CANVAS - CROP_SIZE) / 2, 0], np.float32)
-        self.images[index] = sample.image
-        self.vertices[index] = np.clip(np.round((sample.vertices - offset) * SUBPIXEL), -32768, 32767)
-        self.landmarks[index] = sample.landmarks - offset
-        self.ready[index] = 1
+        if index not in self.cache:
+            sample = render_pair(self.seed, index, model=self.renderer, canvas=CANVAS)
+            self.cache.write(index, sample.image, facts_of(sample.crop()))
+
+    def image(self, index: int) -> Picture:
+        """Pair ``index``'s picture (256, 256, 3): the crop with 32 pixels around it."""
+        self.render(index)
+        return self.cache.picture(index)
+
+    def landmarks(self, index: int) -> NDArray[np.float32]:
+        """Pair ``index``'s landmarks (68, 3), crop pixels."""
+        self.render(index)
+        return np.array(self.cache.facts(index)["landmarks"], np.float32)
+
+    def mesh(self, index: int) -> NDArray[np.float32]:
+        """Face vertices of pair ``index``, (N, 3) crop pixels, z towards the camera."""
+        self.render(index)
+        return vertices_of(self.cache.facts(index), self.model)
 
     def crop(self, index: int, matrix: Floats, *, size: int = CROP_SIZE) -> Picture:
         """Pair ``index``'s image (size, size, 3), moved by a (2, 3) matrix from crop pixels to pixels of the result."""
         inset = (CANVAS - CROP_SIZE) / 2
         matrix = matrix.copy()
         matrix[:, 2] -= matrix[:, :2] @ [inset, inset]
-        image = self.images[index]
-        reduction = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        if reduction < 0.75:  # reduced pictures must not alias
-            image = cv2.GaussianBlur(image, (0, 0), 0.4 / reduction)
-        return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-
-    def mesh(self, index: int) -> NDArray[np.float32]:
-        """Face vertices of pair ``index``, (N, 3) crop pixels."""
-        return self.vertices[index].astype(np.float32) / SUBPIXEL
+        return moved_picture(self.image(index), matrix, size)

@@ -52,7 +52,8 @@ def match_priors(boxes: Tensor, known: Tensor, priors: Tensor) -> tuple[Tensor, 
         Offsets (P, 4), and labels (P,) int64: 1 face, 0 background, -1 does not count.
     """
     corners = torch.cat([priors[:, :2] - priors[:, 2:] / 2, priors[:, :2] + priors[:, 2:] / 2], dim=1)
-    label, offsets = torch.zeros(len(priors), dtype=torch.int64), torch.zeros(len(priors), 4)
+    label = torch.zeros(len(priors), dtype=torch.int64, device=priors.device)
+    offsets = torch.zeros(len(priors), 4, device=priors.device)
     maybe = boxes[known == -1]
     if len(maybe):
         label[(box_iou(maybe, corners) > 0.2).any(0)] = -1
@@ -61,7 +62,7 @@ def match_priors(boxes: Tensor, known: Tensor, priors: Tensor) -> tuple[Tensor, 
         overlap = box_iou(faces, corners)
         best_prior = overlap.argmax(1)
         best, face = overlap.max(0)
-        best[best_prior], face[best_prior] = 2.0, torch.arange(len(faces))
+        best[best_prior], face[best_prior] = 2.0, torch.arange(len(faces), device=faces.device)
         label[best > MATCH] = 1
         offsets = encode(faces[face], priors)
     return offsets, label
@@ -75,7 +76,7 @@ def detection_loss(network: nn.Module, batch: list[Tensor]) -> Tensor:
         batch: of `Composites`: images (B, 3, H, W), boxes (B, F, 4) and what is known of them (B, F).
     """
     image, boxes, known = batch
-    offsets, scores = network(network_input(image))
+    offsets, scores = (part.float() for part in network(network_input(image)))
     wanted, label = prior_targets(boxes, known, size=(image.shape[2], image.shape[3]))
     face = label == 1
     count = face.sum().clamp(min=1)
@@ -99,7 +100,7 @@ def prior_targets(boxes: Tensor, known: Tensor, *, size: tuple[int, int]) -> tup
         Offsets (B, P, 4) and labels (B, P).
     """
     height, width = size
-    priors, sides = prior_boxes(height, width), torch.tensor([width, height, width, height])
+    priors, sides = prior_boxes(height, width).to(boxes.device), boxes.new_tensor([width, height, width, height])
     pairs = [match_priors(one / sides, which, priors) for one, which in zip(boxes, known, strict=True)]
     return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 
@@ -116,7 +117,7 @@ def find_faces(network: nn.Module, image: Tensor, *, min_score: float = 0.5) -> 
     Returns:
         Per picture (N, 5): x0 y0 x1 y1 in pixels, and the score.
     """
-    offsets, scores = network(network_input(image))
+    offsets, scores = (part.cpu() for part in network(network_input(image)))
     height, width = image.shape[2:]
     found = decode(offsets, prior_boxes(height, width)) * torch.tensor([width, height, width, height])
     score = scores.softmax(-1)[..., 1:]
@@ -149,7 +150,7 @@ def detection_score(network: nn.Module, batch: list[Tensor]) -> Tensor:
     """F-score of each picture, (B,): 1 when every face is found and nothing else; IoU 0.5, score 0.5."""
     image, boxes, known = batch
     scores = []
-    for found, one, which in zip(find_faces(network, image), boxes, known, strict=True):
+    for found, one, which in zip(find_faces(network, image), boxes.cpu(), known.cpu(), strict=True):
         hits, missed, false = count_hits(found, one, which)
         scores.append(2 * hits / (2 * hits + missed + false) if hits + missed + false else 1.0)
     return torch.tensor(scores)
@@ -161,7 +162,7 @@ def network_input(image: Tensor) -> Tensor:
 
 
 def detector_task(
-    train: Dataset[Any], held_out: Dataset[Any], *, init: str | Path | None = None, notes: dict[str, Any]
+    train: Dataset[Any], held_out: Dataset[Any], *, init: str | Path | None = None, notes: dict[str, Any] | None = None
 ) -> Task[nn.Module]:
     """FaceBoxes' network with its loss; what it saves is a weights file of `tddfa.FaceBoxes`.
 
@@ -181,7 +182,7 @@ def detector_task(
         loss=detection_loss,
         score=detection_score,
         score_name="held_out_f_score",
-        notes=notes,
+        notes=notes or {},
         save=save_detector,
     )
 

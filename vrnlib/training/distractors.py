@@ -11,8 +11,8 @@ import numpy as np
 from tddfa.arrays import Floats
 from tddfa.ibug import BRIDGE, JAW, NOSE_TIP
 from vrnlib.synthetic.backgrounds import background, smooth_noise
+from vrnlib.training.cache import Picture
 from vrnlib.training.cutouts import CANVAS, blend
-from vrnlib.training.data import Picture
 
 
 def without_face(image: Picture, points: Floats, rng: np.random.Generator) -> Picture:

@@ -13,7 +13,8 @@ from tddfa.ibug import MIRRORED
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.alignment import FAN_MARGIN
 from vrnlib.network import FAN
-from vrnlib.training.augment import Augmentation, coarsen, cover, similarity_matrix
+from vrnlib.synthetic.damage import coarsen
+from vrnlib.training.augment import Augmentation, cover, similarity_matrix
 from vrnlib.training.batches import landmark_error_percents, rgb_input
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
@@ -44,9 +45,8 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, bool]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
-        points = np.asarray(self.faces.landmarks[index])
+        points = self.faces.landmarks(index)
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         middle, side, angle, mirror, is_face = (low + high) / 2, FAN_MARGIN * (high - low).max(), 0.0, False, True
         if self.augment:
@@ -67,7 +67,7 @@ class LandmarkPairs(Dataset[tuple[Tensor, Tensor, bool]]):
         if self.augment:
             image = Augmentation(color=(0.7, 1.3)).recolor(image, rng)
             if is_face and rng.random() < 0.25:
-                other = self.faces.images[int(rng.integers(self.faces.count))]
+                other = self.faces.image(int(rng.integers(self.faces.count)))
                 image = cover(image, other, rng)
             if rng.random() < 0.25:
                 image = coarsen(image, round(np.exp(rng.uniform(np.log(28), np.log(self.size)))))
@@ -92,15 +92,15 @@ def landmark_loss(network: FAN, batch: list[Tensor]) -> Tensor:
     _, _, rows, columns = maps.logits.shape
     log_probability = maps.logits.flatten(2).log_softmax(2)
     centre = (target[..., :2] - 1.5) / 4  # input pixels → cells
-    x = torch.arange(columns) - centre[..., :1]
-    y = torch.arange(rows) - centre[..., 1:]
+    x = torch.arange(columns, device=image.device) - centre[..., :1]
+    y = torch.arange(rows, device=image.device) - centre[..., 1:]
     gaussian = torch.exp(-(x[..., None, :] ** 2 + y[..., :, None] ** 2) / 2).flatten(2) + 1e-8
     gaussian = gaussian / gaussian.sum(2, keepdim=True)
     flat = torch.full_like(gaussian, 1 / (rows * columns))
     wanted = torch.where(is_face[:, None, None], gaussian, flat)
     entropy = -(wanted * log_probability).sum(2).mean()
     inside = ((target[..., :2] > 0) & (target[..., :2] < image.shape[-1] - 1)).all(2) & is_face[:, None]
-    error = (maps.points - target).abs() * torch.tensor([1.0, 1.0, 0.5]) / image.shape[-1]
+    error = (maps.points - target).abs() * torch.tensor([1.0, 1.0, 0.5], device=image.device) / image.shape[-1]
     return 0.1 * entropy + 10 * (error * inside[..., None]).sum() / inside.sum().clamp(min=1) / 3
 
 
@@ -110,7 +110,9 @@ def landmark_score(network: FAN, batch: list[Tensor]) -> Tensor:
     return landmark_error_percents(network(rgb_input(image)).points, target)
 
 
-def fan_task(network: FAN, train: Dataset[Any], held_out: Dataset[Any], *, notes: dict[str, Any]) -> Task[FAN]:
+def fan_task(
+    network: FAN, train: Dataset[Any], held_out: Dataset[Any], *, notes: dict[str, Any] | None = None
+) -> Task[FAN]:
     """A FAN with its loss and its score; `LandmarkPairs` to train and to judge it, notes for the weights' header."""
     return Task(
         network=network,
@@ -119,5 +121,5 @@ def fan_task(network: FAN, train: Dataset[Any], held_out: Dataset[Any], *, notes
         loss=landmark_loss,
         score=landmark_score,
         score_name="held_out_error_percent",
-        notes=notes,
+        notes=notes or {},
     )

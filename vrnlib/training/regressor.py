@@ -30,8 +30,9 @@ from tddfa.ibug import MIRRORED
 from tddfa.morphable import MorphableModel
 from vrnlib.crop import transform_points
 from vrnlib.landmarks.ibug import face_box
-from vrnlib.training.augment import Augmentation, degrade, similarity_matrix
-from vrnlib.training.batches import bgr_input, landmark_error_percents
+from vrnlib.synthetic.damage import degrade
+from vrnlib.training.augment import Augmentation, hide, similarity_matrix
+from vrnlib.training.batches import bfloat16, bgr_input, landmark_error_percents
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
 from vrnlib.weight_files import half_tensors, save_tensors
@@ -101,7 +102,6 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix, roi, target = self.view(index, rng)
         drawn = self.size if self.size == NETWORK_SIZE else 2 * self.size  # reduced pictures must not alias
@@ -109,7 +109,7 @@ class VertexPairs(Dataset[tuple[Tensor, Tensor]]):
         if drawn != self.size:
             image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
         if self.augment:
-            image = degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng)
+            image = hide(degrade(Augmentation(color=(0.85, 1.15)).recolor(image, rng), rng), rng)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(target.astype(np.float32))
 
     def view(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], Roi, NDArray[np.float64]]:
@@ -163,8 +163,11 @@ class VertexDecoder:
 
     def __call__(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Vertices (B, K, 3) in the network's frame and parameters (B, 62) of the whitened output (B, 62)."""
-        parameters = output * self.std + self.mean
-        face = (self.neutral + parameters[:, 12:] @ self.basis.T).view(len(output), -1, 3)
+        neutral, basis, mean, std = (
+            tensor.to(output.device) for tensor in (self.neutral, self.basis, self.mean, self.std)
+        )
+        parameters = output * std + mean
+        face = (neutral + parameters[:, 12:] @ basis.T).view(len(output), -1, 3)
         matrix = parameters[:, :12].view(-1, 3, 4)
         return face @ matrix[:, :, :3].transpose(1, 2) + matrix[:, None, :, 3], parameters
 
@@ -176,15 +179,16 @@ class VertexDecoder:
             batch: of `VertexPairs`: images (B, 3, S, S) and vertices (B, K, 3).
         """
         image, target = batch
-        output = network(network_input(image))
-        vertices, parameters = self(output)
-        distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
-        left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]
-        gram = left @ left.transpose(1, 2)
-        size = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None].clamp(min=1e-6)
-        skew = (gram / size - torch.eye(3)).square().sum((1, 2)).mean()
-        coefficients = output[:, 12:].square().mean()
-        return 0.05 * (distance[:, :68].mean() + distance[:, 68:].mean()) + 0.02 * skew + 0.002 * coefficients
+        output = network(network_input(image)).float()
+        with bfloat16(output.device, enabled=False):  # pixels need more digits than bfloat16 has
+            vertices, parameters = self(output)
+            distance = ((vertices - target).square().sum(2) + 1e-4).sqrt()
+            left = parameters[:, :12].view(-1, 3, 4)[:, :, :3]
+            gram = left @ left.transpose(1, 2)
+            size = gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None].clamp(min=1e-6)
+            skew = (gram / size - torch.eye(3, device=gram.device)).square().sum((1, 2)).mean()
+            coefficients = output[:, 12:].square().mean()
+            return 0.05 * (distance[:, :68].mean() + distance[:, 68:].mean()) + 0.02 * skew + 0.002 * coefficients
 
     def error(self, network: nn.Module, batch: list[Tensor]) -> Tensor:
         """Error of the 68 landmarks in per cent, per face of a batch of `VertexPairs`: (B,)."""
@@ -214,7 +218,7 @@ def parameter_statistics(pairs: VertexPairs, *, count: int = 1000) -> tuple[NDAr
 
 
 def regressor_task(
-    train: VertexPairs, held_out: VertexPairs, *, init: str | Path | None = None, notes: dict[str, Any]
+    train: VertexPairs, held_out: VertexPairs, *, init: str | Path | None = None, notes: dict[str, Any] | None = None
 ) -> Task[nn.Module]:
     """A MobileNetV1 of half width with its loss; what it saves is a weights file of `tddfa.TDDFA`.
 
@@ -241,7 +245,7 @@ def regressor_task(
         loss=decoder.loss,
         score=decoder.error,
         score_name="held_out_error_percent",
-        notes=notes,
+        notes=notes or {},
         save=lambda path, net, notes: save_regressor(path, net, decoder, notes=notes),
     )
 

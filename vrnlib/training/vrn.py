@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.network import VRN
-from vrnlib.training.augment import Augmentation
+from vrnlib.training.augment import Augmentation, to_picture
 from vrnlib.training.batches import rgb_input
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
@@ -44,15 +44,12 @@ class VolumePairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
-        self.faces.render(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         matrix = self.augmentation.similarity(rng)
-        reduce = self.size / CROP_SIZE  # the middle of both pictures is the same point
-        to_size = np.array([[reduce, 0, (reduce - 1) / 2], [0, reduce, (reduce - 1) / 2]])
-        picture = to_size @ np.vstack([matrix, [0, 0, 1]])
+        picture = to_picture(matrix, self.size)
         image = self.augmentation.recolor(self.faces.crop(index, picture, size=self.size), rng)
         vertices, triangles = self.faces.model.close(transform_points(self.faces.mesh(index), matrix))
-        solid, _ = voxelize(vertices, triangles, step=round(self.step / reduce))
+        solid, _ = voxelize(vertices, triangles, step=round(self.step * CROP_SIZE / self.size))
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
 
 
@@ -65,6 +62,7 @@ def voxel_loss(logits: Tensor, solid: Tensor) -> Tensor:
     >>> round(voxel_loss(torch.zeros(1, 2, 1, 1), torch.ones(1, 2, 1, 1)).item(), 3)  # log 2: as good as tossing a coin
     0.693
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is not enough for a mean
     return F.binary_cross_entropy_with_logits(logits, solid.to(logits.dtype))
 
 
@@ -82,7 +80,7 @@ def volume_iou(logits: Tensor, solid: Tensor) -> Tensor:
 
 
 def vrn_task(
-    network: VRN, train: Dataset[Any], held_out: Dataset[Any], *, step: int, notes: dict[str, Any]
+    network: VRN, train: Dataset[Any], held_out: Dataset[Any], *, step: int, notes: dict[str, Any] | None = None
 ) -> Task[VRN]:
     """A VRN with its loss and its score.
 
@@ -103,5 +101,5 @@ def vrn_task(
         loss=lambda net, batch: voxel_loss(logits(net, batch[0]), batch[1]),
         score=lambda net, batch: volume_iou(logits(net, batch[0]), batch[1]),
         score_name="held_out_iou",
-        notes=notes,
+        notes=notes or {},
     )
