@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -266,6 +268,15 @@ def test_what_was_lent_may_be_used_in_the_next_exercise(capsys):
         grade("crop_scale", space, points=2)
     with pytest.raises(Mistake, match="is ours, lent"):
         EXERCISES["crop_scale"].judge(space["crop_scale"])
+
+
+def test_an_exercise_may_allow_a_module_of_ours(monkeypatch):
+    space = space_with("def crop_scale(p):\n from vrnlib.crop import crop_matrix as c\n return float(c(p)[0, 0])")
+    with pytest.raises(Mistake, match="which is ours"):
+        grade("crop_scale", space, points=1)
+    allowed = dataclasses.replace(EXERCISES["crop_scale"], may_call=("vrnlib.crop", "tddfa.crop"))
+    monkeypatch.setattr("vrnlib.checks.cropping.CROP_SCALE", allowed)
+    assert grade("crop_scale", space, points=1) == 1
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
