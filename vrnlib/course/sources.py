@@ -26,8 +26,8 @@ if importlib.util.find_spec("vrnlib") is None:
     address, pip = "{REPOSITORY}", [sys.executable, "-m", "pip", "install", "-q"]
     wheel = ["--no-index", "--no-deps", "-f", f"{{address}}/releases/expanded_assets/v{__version__}", "vrn-workbook"]
     source = "vrn-workbook" if subprocess.run([*pip, *wheel]).returncode == 0 else f"git+{{address}}"
-    kept = [f"{{d.name}}=={{d.version}}" for d in distributions() if d.name in "torch numpy protobuf ipywidgets".split()]
-    subprocess.run([*pip, *kept, source], check=True)"""
+    own = [f"{{d.name}}=={{d.version}}" for d in distributions() if d.name in "torch numpy protobuf ipywidgets".split()]
+    subprocess.run([*pip, *own, source], check=True)"""
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 NUMBERS = ("minutes_cpu", "minutes_t4", "memory_gb", "download_mb")
