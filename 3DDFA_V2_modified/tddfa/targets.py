@@ -174,7 +174,7 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
 
 
 def _parameters(fit: Fit, landmarks: Floats, model: MorphableModel) -> list[float]:
-    """A 3 x 4 matrix (row by row, from the model's axes to crop pixels) and the coefficients of shape and expression."""
+    """A 3 x 4 matrix (row by row, model axes to crop pixels) and the coefficients of shape and expression."""
     face = model.landmarks(model.reconstruct(fit.shape, fit.expression)).astype(np.float64)
     matrix = np.linalg.lstsq(np.column_stack([face, np.ones(len(face))]), landmarks.astype(np.float64), rcond=None)[0].T
     numbers = np.concatenate([matrix.ravel(), fit.shape, fit.expression]).astype(np.float32)
