@@ -115,6 +115,7 @@ def test_every_exercise_of_the_notebooks_has_a_check_and_the_lecture_solves_it()
     names = []
     for source in course.source_files():
         imports: list[str] = []
+        namespace: dict = {}  # an exercise may use the one before
         for cell in jupytext.read(source, fmt="py:percent").cells:
             if cell.cell_type == "code":
                 imports += [line for line in cell.source.splitlines() if re.match(r"(from|import) ", line)]
@@ -122,7 +123,6 @@ def test_every_exercise_of_the_notebooks_has_a_check_and_the_lecture_solves_it()
                 continue
             name = cell.metadata["exercise"]
             names.append(name)
-            namespace: dict = {}
             exec("from __future__ import annotations\n" + "\n".join(imports) + "\n" + cell.source, namespace)  # noqa: S102
             EXERCISES[name].judge(namespace[name])
     assert sorted(names) == sorted(EXERCISES)

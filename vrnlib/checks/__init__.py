@@ -69,6 +69,8 @@ class Exercise:
         names: the arguments' names where they are not the solution's own.
         advice: what errors mean in this exercise, (pattern, words).
         tolerance: largest difference from the right answer, relative to its size.
+        may_call: modules of ours that a student's function may use when it is graded, such as that of the network which
+            it is handed.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Exercise:
     names: tuple[str, ...] = ()
     advice: tuple[tuple[str, str], ...] = ()
     tolerance: float = 1e-5
+    may_call: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Exercise({self.name!r}, {len(self.mistakes)} named mistakes)"
