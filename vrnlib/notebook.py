@@ -28,7 +28,6 @@ from vrnlib.show import k3d_html, picture_grid, plot_surface, png_bytes, render_
 from vrnlib.surface import Surface
 from vrnlib.synthetic.faces import Sample, render_pair
 
-
 #: Runs in the browser: a button, the camera's picture, and one frame of it as a JPEG for Python.
 CAMERA = """
 function render({ model, el }) {
@@ -200,7 +199,7 @@ def own_photo(use: Callable[[Image], Image], *, alt: str) -> None:
     from IPython.display import display
     from ipywidgets import HTML, FileUpload, VBox
 
-    upload, camera = FileUpload(accept="image/*", multiple=False, description="Choose a photo"), _camera()
+    upload, camera = FileUpload(accept="image/*", multiple=False, description="Choose photo"), _camera()
     shown = HTML("<p>Choose a photo with one face, or take one. It stays on the machine that runs this notebook.</p>")
 
     def answer(data: bytes) -> None:

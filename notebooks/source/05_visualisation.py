@@ -319,7 +319,7 @@ view(colored, alt="The astronaut's coloured 3D face from three sides; run this c
 # Light needs the direction in which the surface looks. A triangle's cross product is as long as twice its area, so a
 # plain sum weighs each face by its size:
 #
-# $$n_i = \frac{\sum_{f \ni i} (b_f - a_f) \times (c_f - a_f)}{\big\|\sum_{f \ni i} (b_f - a_f) \times (c_f - a_f)\big\|}$$
+# $$n_i = \frac{m_i}{\|m_i\|}, \qquad m_i = \sum_{f \ni i} (b_f - a_f) \times (c_f - a_f).$$
 #
 # > **Normal**: a unit vector at right angles to the surface, pointing outwards.
 #

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def _solid(rng: np.random.Generator, depth: int, side: int) -> np.ndarray:
     return solid
 
 
-def _fault_cases(rng: np.random.Generator) -> list[tuple]:
+def _fault_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """All five faults in an order of their own, on small volumes and a larger one."""
     cases = []
     for number, kind in enumerate(rng.permutation(5)):
@@ -47,7 +48,7 @@ def _fault_cases(rng: np.random.Generator) -> list[tuple]:
     return cases
 
 
-def _renamed(*order: int) -> Callable:
+def _renamed(*order: int) -> Callable[..., Any]:
     """The right finder with other numbers for 0 to 4."""
     return lambda broken, right: order[find_fault(broken, right)]
 
@@ -81,6 +82,6 @@ FIND_FAULT = Exercise(
 )
 
 
-def check_find_fault(function: Callable, seed: int | None = None) -> None:
+def check_find_fault(function: Callable[..., Any], seed: int | None = None) -> None:
     """(broken [z, y, x], right [z, y, x]) → number of the fault."""
     FIND_FAULT.judge(function, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,8 +60,13 @@ class VolumeHead(nn.Module):
 class _Level(nn.Module):
     """An hourglass in which one thing or another is done differently."""
 
+    skip: nn.Module
+    before: nn.Module
+    after: nn.Module
+    output: nn.Module
+    bottom: nn.Module
     absent: tuple[str, ...] = ()
-    pool: Callable = staticmethod(F.max_pool2d)
+    pool: Callable[..., Any] = staticmethod(F.max_pool2d)
     mode = "nearest"
     nested = "pooled"
     joined = "sum"
@@ -107,8 +113,8 @@ class _Head(nn.Module):
     layers_in_order = "cbrd"
     kernel = 1
     scale = 4
-    enlarge: dict = {"mode": "bilinear", "align_corners": False}
-    ending: Callable = staticmethod(lambda x: x)
+    enlarge: dict[str, Any] = {"mode": "bilinear", "align_corners": False}
+    ending: Callable[..., Any] = staticmethod(lambda x: x)
 
     def __init__(self, features: int, slices: int) -> None:
         super().__init__()
@@ -154,7 +160,7 @@ def _layers_of_head(module: nn.Module, case: Case) -> str | None:
     return f"the head has {found:,} parameters, {wanted:,} were expected: two 1×1 convolutions and a batch norm."
 
 
-def _hourglass_cases(rng: np.random.Generator) -> list[tuple]:
+def _hourglass_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """A single level and one with others inside, on maps that are not square."""
     cases = []
     for depth in (1, int(rng.integers(2, 4))):
@@ -164,7 +170,7 @@ def _hourglass_cases(rng: np.random.Generator) -> list[tuple]:
     return cases
 
 
-def _head_cases(rng: np.random.Generator) -> list[tuple]:
+def _head_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
     for slices in (int(rng.integers(5, 12)), 200):
         features = int(rng.choice([6, 8, 12]))
@@ -251,11 +257,11 @@ VOLUME_HEAD = Exercise(
 )
 
 
-def check_hourglass(kind: Callable, seed: int | None = None) -> None:
+def check_hourglass(kind: Callable[..., Any], seed: int | None = None) -> None:
     """A class: kind(depth, features) is a module (B, C, H, W) → (B, C, H, W)."""
     HOURGLASS_MODULE.judge(kind, seed)
 
 
-def check_volume_head(kind: Callable, seed: int | None = None) -> None:
+def check_volume_head(kind: Callable[..., Any], seed: int | None = None) -> None:
     """A class: kind(features, slices) is a module (B, C, H, W) → (B, slices, 4H, 4W)."""
     VOLUME_HEAD.judge(kind, seed)

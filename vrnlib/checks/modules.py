@@ -132,7 +132,7 @@ def examine_block(block: Function, cases: list[Case]) -> str | None:
 
 
 def examine_module(
-    kind: Callable, cases: list[Case], name: str, layers: Callable[[nn.Module, Case], str | None]
+    kind: Callable[..., Any], cases: list[Case], name: str, layers: Callable[[nn.Module, Case], str | None]
 ) -> str | None:
     """What is wrong with a module of another form than a block; `layers` looks at what it is made of."""
     worst = next((case for case in cases if not _right(case)), cases[0])

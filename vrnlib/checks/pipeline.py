@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,11 @@ def draw_triangle(depth: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.where(nearer, z, depth)
 
 
-def _scaling_cases(rng: np.random.Generator) -> list[tuple]:
+def _scaling_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(rng.normal(size=n), 3 * rng.normal(size=n), rng.uniform(0.2, 4, n)) for n in (7, 62)]
 
 
-def _triangle_cases(rng: np.random.Generator) -> list[tuple]:
+def _triangle_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Both orders of the corners, one triangle that leaves the buffer, before, through and behind what is there."""
     cases = []
     for height, width, turned in ((9, 12, False), (14, 11, True), (64, 80, bool(rng.integers(2)))):
@@ -54,9 +55,9 @@ def _drawn(
     depth: np.ndarray,
     corners: np.ndarray,
     *,
-    rule: Callable | None = None,
-    inside: Callable | None = None,
-    z: Callable | None = None,
+    rule: Callable[..., Any] | None = None,
+    inside: Callable[..., Any] | None = None,
+    z: Callable[..., Any] | None = None,
     shift: float = 0.0,
 ) -> np.ndarray:
     """The triangle with another rule for what is nearer, inside, or how deep."""
@@ -166,11 +167,11 @@ DRAW_TRIANGLE = Exercise(
 )
 
 
-def check_denormalize(function: Callable, seed: int | None = None) -> None:
+def check_denormalize(function: Callable[..., Any], seed: int | None = None) -> None:
     """(output (62,), mean (62,), std (62,)) → parameters (62,)."""
     DENORMALIZE.judge(function, seed)
 
 
-def check_draw_triangle(function: Callable, seed: int | None = None) -> None:
+def check_draw_triangle(function: Callable[..., Any], seed: int | None = None) -> None:
     """(depth (H, W), corners (3, 3) as rows of x, y, z) → depth (H, W)."""
     DRAW_TRIANGLE.judge(function, seed)

@@ -47,7 +47,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
-def _field_cases(rng: np.random.Generator) -> list[tuple]:
+def _field_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """Waves on small lattices of three different sides, and a larger one."""
     sizes = (((5, 6, 7), 0.5), ((7, 5, 6), float(rng.uniform(0.25, 0.45))), ((20, 24, 22), 0.6))
     return [(_waves(rng, sides, level), level) for sides, level in sizes]
@@ -65,7 +65,7 @@ def _waves(rng: np.random.Generator, sides: tuple[int, int, int], level: float) 
             return field
 
 
-def _sample_cases(rng: np.random.Generator) -> list[tuple]:
+def _sample_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
     for height, width, count in ((6, 9, 7), (192, 160, 500)):
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -89,9 +89,9 @@ def _crossings(
     field: np.ndarray,
     level: float,
     *,
-    place: Callable | None = None,
+    place: Callable[..., Any] | None = None,
     axes: tuple[int, ...] = (0, 1, 2),
-    which: Callable | None = None,
+    which: Callable[..., Any] | None = None,
     short: int = 0,
 ) -> np.ndarray:
     """The crossings with another place on their edges, or another choice of edges."""
@@ -107,7 +107,7 @@ def _crossings(
     return np.concatenate(found)
 
 
-def _sampled(image: np.ndarray, points: np.ndarray, u: Callable, v: Callable) -> np.ndarray:
+def _sampled(image: np.ndarray, points: np.ndarray, u: Callable[..., Any], v: Callable[..., Any]) -> np.ndarray:
     """Bilinear colours with other weights of the fractions."""
     height, width = image.shape[:2]
     x, y = np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
@@ -310,16 +310,16 @@ def _only_first(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return total
 
 
-def check_edge_vertices(function: Callable, seed: int | None = None) -> None:
+def check_edge_vertices(function: Callable[..., Any], seed: int | None = None) -> None:
     """(field [z, y, x], level) → points (N, 3) as (z, y, x), in any order."""
     EDGE_VERTICES.judge(function, seed)
 
 
-def check_sample_bilinear(function: Callable, seed: int | None = None) -> None:
+def check_sample_bilinear(function: Callable[..., Any], seed: int | None = None) -> None:
     """(image (H, W, 3), points (N, 2) as x, y) → colours (N, 3), not rounded."""
     SAMPLE_BILINEAR.judge(function, seed)
 
 
-def check_vertex_normals(function: Callable, seed: int | None = None) -> None:
+def check_vertex_normals(function: Callable[..., Any], seed: int | None = None) -> None:
     """(vertices (V, 3), faces (F, 3)) → unit normals (V, 3)."""
     VERTEX_NORMALS.judge(function, seed)
