@@ -98,9 +98,9 @@ def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """
     import torch
 
+    from vrnlib.ensemble import OnnxVRN
     from vrnlib.landmarks.onnx_fan import OnnxFAN
     from vrnlib.network import FAN
-    from vrnlib.onnx_vrn import OnnxVRN
     from vrnlib.weight_files import load_network, load_vrn
 
     record: Record = {"vrn": _recorded(vrn)}
