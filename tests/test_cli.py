@@ -111,7 +111,7 @@ def test_bad_arguments(networks, photo, points, tmp_path, capsys):
 
 
 def test_missing_weights(photo, tmp_path, capsys):
-    arguments = ["reconstruct", str(photo), "-o", str(tmp_path / "out"), "--vrn", str(tmp_path / "no.safetensors")]
+    arguments = ["reconstruct", str(photo), "-o", str(tmp_path / "out"), "--weights", str(tmp_path / "no.safetensors")]
     assert cli.main(arguments) == 1
     assert "no.safetensors" in one_sentence(capsys)
 

@@ -196,7 +196,7 @@ def test_damaged_or_missing_weights_are_sentences(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="no whole safetensors file"):
         load_network(path)
-    with pytest.raises(FileNotFoundError, match="give a .safetensors file or one of"):
+    with pytest.raises(FileNotFoundError, match="give a .safetensors or .pth file or one of"):
         load_network(tmp_path / "missing.safetensors")
     network = VRN(SMALL)
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}

@@ -165,6 +165,8 @@ class VRNGuided(nn.Module):
     """
 
     POINTS = 68
+    guided = True
+    """Its `forward` wants landmarks, too."""
 
     def __init__(self, config: VRNConfig | None = None) -> None:
         super().__init__()

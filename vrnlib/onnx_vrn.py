@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tddfa.ibug import MIRRORED
-from tddfa.runtimes import make_runner
+from tddfa.runtimes import Runner, make_runner
 from vrnlib.ensemble import half_column, shifted, views
 from vrnlib.network import VRN, VRNGuided, VRNMultitask, landmark_channels, reduced
 
@@ -38,7 +38,7 @@ class OnnxVRN:
         lattice = _Lattice(network)
 
         @cache
-        def runner(side: int):
+        def runner(side: int) -> Runner:
             example = (channels, side, side)
             return make_runner(lattice, name="vrn", example=example, runtime="onnx", threads=threads)
 

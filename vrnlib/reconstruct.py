@@ -32,7 +32,7 @@ class Networks:
     """The networks of a reconstruction and where they come from.
 
     Attributes:
-        vrn: crop (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
+        vrn: see `predict_volume`.
         fan: see `vrnlib.landmarks.alignment.align`; None when another detector than the open one is used.
         weights: for the record.
     """
@@ -85,57 +85,73 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
+    Both are run by ONNX Runtime (`vrnlib.onnx_vrn`, `vrnlib.landmarks.onnx_fan`).
+
     Args:
-        vrn: a VRN that reduces its crop predicts four times (`vrnlib.ensemble`).
-        fan: is run by ONNX Runtime (`vrnlib.landmarks.onnx_fan`). None leaves it out.
+        vrn: a VRN, VRNGuided or VRNMultitask, see `vrnlib.weight_files.load_network`; one that reduces its crop
+            predicts four times (`vrnlib.ensemble`).
+        fan: None leaves it out.
 
     Raises:
         FileNotFoundError: there are no such weights.
         ValueError: they are damaged or another network's.
     """
-    from vrnlib.ensemble import FlipShiftEnsemble
-    from vrnlib.landmarks.onnx_fan import OnnxFAN
-    from vrnlib.network import FAN, VRN
+    import torch
 
-    record: Record = {}
-    vrn, record["vrn"] = _opened(vrn, VRN)
-    if isinstance(vrn, VRN) and record["vrn"]["sha256"] is not None and vrn.config.resize is not None:
-        vrn = FlipShiftEnsemble(vrn)
+    from vrnlib.landmarks.onnx_fan import OnnxFAN
+    from vrnlib.network import FAN
+    from vrnlib.onnx_vrn import OnnxVRN
+    from vrnlib.weight_files import load_network, load_vrn
+
+    record: Record = {"vrn": _recorded(vrn)}
+    if record["vrn"]["sha256"] is not None:
+        vrn = OnnxVRN(load_vrn(vrn), threads=torch.get_num_threads())
     if fan is not None:
-        fan, record["fan"] = _opened(fan, FAN)
-        if isinstance(fan, FAN) and record["fan"]["sha256"] is not None:
-            fan = OnnxFAN(fan)
+        record["fan"] = _recorded(fan)
+        if record["fan"]["sha256"] is not None:
+            fan = OnnxFAN(load_network(fan, FAN))
     return Networks(vrn, fan, record)
 
 
-def _opened(given: Any, kind: type) -> tuple[Any, dict[str, str | None]]:
-    """A network of this kind and its record; one that is loaded already stays as it is."""
-    from vrnlib.weight_files import load_network, weights_path
+def _recorded(given: Any) -> dict[str, str | None]:
+    """The name of weights and their file's hash; of a network that is loaded already its class alone."""
+    from vrnlib.weight_files import weights_path
 
     if not isinstance(given, (str, PathLike)):
-        return given, {"name": type(given).__name__, "sha256": None}
+        return {"name": type(given).__name__, "sha256": None}
     path = weights_path(Path(given))
-    return load_network(path, kind), {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def predict_volume(vrn: Any, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict_volume(
+    vrn: Any, image: NDArray[np.uint8], landmarks: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
     """Run a VRN on a crop.
 
     Args:
-        vrn: (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192).
+        vrn: (1, 3, 192, 192) in 0 … 1 → logits (1, 200, 192, 192); a VRN of any kind, or what behaves like one.
         image: (192, 192, 3) uint8 RGB.
+        landmarks: (68, 2) or (68, 3) crop pixels; only a `VRNGuided` looks at them.
 
     Returns:
         (200, 192, 192) float32 probabilities, [z, y, x].
 
     Raises:
-        ValueError: the network gives another shape.
+        ValueError: the network gives another shape, or a guided one gets no landmarks.
     """
     import torch
 
-    crop = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+    from vrnlib.network import VolumeAndMaps
+
+    inputs = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255]
+    if getattr(vrn, "guided", False):
+        if landmarks is None:
+            raise ValueError("Expected the 68 landmarks that guide this network, got none; find them first.")
+        inputs.append(torch.from_numpy(np.asarray(landmarks, np.float32))[None])
     with torch.inference_mode():
-        probability = torch.sigmoid(vrn(crop))[0].float().cpu().numpy()
+        answer = vrn(*inputs)
+        logits = answer.volume if isinstance(answer, VolumeAndMaps) else answer
+        probability = torch.sigmoid(logits)[0].float().cpu().numpy()
     if probability.shape != VOLUME_SHAPE:
         raise ValueError(f"Expected a volume of {VOLUME_SHAPE} from the network, got {probability.shape}.")
     return probability
@@ -188,7 +204,7 @@ def reconstruct_faces(
 
 def _one_face(image: NDArray[np.uint8], face: Landmarks, networks: Networks, *, level: float) -> Reconstruction:
     crop = crop_face(image, face)
-    probability = predict_volume(networks.vrn, crop.image)
+    probability = predict_volume(networks.vrn, crop.image, crop.landmarks)
     surface = color_surface(extract_surface(probability, level=level), crop.image)
     return Reconstruction(
         photo=image,

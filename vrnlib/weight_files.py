@@ -1,4 +1,7 @@
-"""Files of weights: safetensors with a header that says which network they fill and how it was trained."""
+"""Files of weights: safetensors with a header that says which network they fill and how it was trained.
+
+The paper's released VRN, converted to a PyTorch state dict (.pth), is read too, see `load_network`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,18 @@ from torch import Tensor, nn
 
 from tddfa.checkpoints import fill, read_checkpoint
 from tddfa.files import write_bytes
-from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
+from vrnlib.network import (
+    FAN,
+    VRN,
+    FANConfig,
+    VRNConfig,
+    VRNGuided,
+    VRNMultitask,
+    load_reference_state_dict,
+)
 
-Network = TypeVar("Network", bound="VRN | FAN")
+AnyVRN = VRN | VRNGuided | VRNMultitask
+Network = TypeVar("Network", VRN, VRNGuided, VRNMultitask, FAN)
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of this package's own weights."""
@@ -25,8 +37,16 @@ LARGEST = {"hourglasses": 8, "depth": 6, "residuals": 8}
 LARGEST_OF_OTHERS = 1024
 """What a file may ask for in its configuration. The released VRN has 2, 4 and 3, and 256 features."""
 
-CONFIGS: dict[str, type[VRNConfig] | type[FANConfig]] = {"VRN": VRNConfig, "FAN": FANConfig}
-"""The networks that a file may hold."""
+CONFIGS: dict[str, type[VRNConfig] | type[FANConfig]] = {
+    "VRN": VRNConfig,
+    "VRNGuided": VRNConfig,
+    "VRNMultitask": VRNConfig,
+    "FAN": FANConfig,
+}
+"""The networks that a file may hold, by the names of their classes."""
+
+RELEASED = (".pth", ".pt", ".tar")
+"""Endings of the released VRN's state dict."""
 
 
 def half_tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -53,7 +73,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], key: str, header:
     write_bytes(path, save(tensors, metadata={key: json.dumps(header, sort_keys=True)}))
 
 
-def save_network(path: str | Path, network: VRN | FAN, *, notes: dict[str, Any] | None = None) -> None:
+def save_network(path: str | Path, network: AnyVRN | FAN, *, notes: dict[str, Any] | None = None) -> None:
     """Write a network's weights, its configuration and free notes into one safetensors file.
 
     The file appears whole or not at all.
@@ -80,7 +100,7 @@ def weights_path(name: str | Path) -> Path:
     path = packaged if packaged.exists() else Path(name)
     if not path.is_file():
         known = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
-        raise FileNotFoundError(f"no weights at {path}; give a .safetensors file or one of {known}")
+        raise FileNotFoundError(f"no weights at {path}; give a .safetensors or .pth file or one of {known}")
     return path
 
 
@@ -113,37 +133,64 @@ def read_header(name: str | Path) -> dict[str, Any]:
 
 
 @overload
-def load_network(name: str | Path) -> VRN | FAN: ...
+def load_network(name: str | Path) -> AnyVRN | FAN: ...
 @overload
 def load_network(name: str | Path, kind: type[Network]) -> Network: ...
 def load_network(name: str | Path, kind: type[nn.Module] | None = None) -> nn.Module:
     """Build the network that a weights file describes and fill it; returned in evaluation mode, float32.
 
+    A .pth file is taken for the paper's released VRN as a state dict (`load_reference_state_dict`); it is read without
+    running anything in it. As released, its batch normalisations use their running statistics.
+
     Args:
-        name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors file.
-        kind: `VRN` or `FAN`, where only one of them will do.
+        name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors or .pth file.
+        kind: the class, where only one will do.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, of another kind or not finite.
+        ValueError: it is damaged, too large, of another kind or not finite; one sentence.
 
     >>> load_network("vrn_open").config == VRNConfig.open()
     True
     """
-    header, path = read_header(name), weights_path(name)
+    path = weights_path(name)
+    released = path.suffix.lower() in RELEASED
+    header = {"class": "VRN"} if released else read_header(path)
     if kind is not None and header["class"] != kind.__name__:
         raise ValueError(f"Expected the weights of a {kind.__name__}, {path} holds a {header['class']}; name another.")
+    if released:
+        return load_reference_state_dict(VRN(VRNConfig.reference()), read_checkpoint(path))
     config = _config(header, path)
     with torch.device("meta"):  # no memory until `fill` has compared all sizes with the tensors of the file
-        network = VRN(config) if isinstance(config, VRNConfig) else FAN(config)
+        network = _built(header["class"], config)
     return fill(network, read_checkpoint(path), path.name)
+
+
+def load_vrn(name: str | Path) -> AnyVRN:
+    """`load_network` for a VRN of any kind: unguided, guided or multitask.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as `load_network`, and for the weights of a FAN.
+    """
+    network = load_network(name)
+    if isinstance(network, FAN):
+        raise ValueError(f"Expected the weights of a VRN, {weights_path(name)} holds a FAN; name another.")
+    return network
+
+
+def _built(kind: str, config: VRNConfig | FANConfig) -> nn.Module:
+    """An empty network of one of CONFIGS."""
+    if isinstance(config, FANConfig):
+        return FAN(config)
+    return {"VRN": VRN, "VRNGuided": VRNGuided, "VRNMultitask": VRNMultitask}[kind](config)
 
 
 def _config(header: dict[str, Any], path: Path) -> VRNConfig | FANConfig:
     """The configuration of a header. Raises ValueError for unknown names and for numbers that nobody needs."""
     kind, said = header["class"], header["config"]
     if kind not in CONFIGS:
-        raise ValueError(f"{path} holds a {kind!r}; this version knows {' and '.join(CONFIGS)}")
+        raise ValueError(f"{path} holds a {kind!r}; this version knows {', '.join(CONFIGS)}")
     known = {one.name for one in fields(CONFIGS[kind])}
     for name, value in said.items() if isinstance(said, dict) else [("config", said)]:
         if name == "nesting":

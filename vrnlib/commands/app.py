@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
-    parser.add_argument("--vrn", default="vrn_open", metavar="WEIGHTS", help="name or path of the VRN's weights")
+    text = "name or file of a VRN's weights: .safetensors of ours, or the released VRN as .pth (default: vrn_open)"
+    parser.add_argument("--weights", default="vrn_open", metavar="FILE", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector, OpenDetector, TDDFADetector
     from vrnlib.reconstruct import open_networks
 
-    networks = open_networks(vrn=arguments.vrn)
+    networks = open_networks(vrn=arguments.weights)
     detectors: dict[str, Detector] = {"open": OpenDetector(networks.fan), "tddfa": TDDFADetector()}
     if official.is_at_hand():
         detectors["fan"] = FaceAlignmentDetector()

@@ -101,7 +101,7 @@ class App:
         if not 0 <= number < len(crops):
             raise PhotoError("There is no face yet; upload a photo first.")
         crop = crops[number]
-        probability = predict_volume(self.networks.vrn, crop.image)
+        probability = predict_volume(self.networks.vrn, crop.image, crop.landmarks)
         surface = color_surface(extract_surface(probability, level=level), crop.image)
         folder = self.folder / "results" / str(request.session_hash)
         folder.mkdir(parents=True, exist_ok=True)

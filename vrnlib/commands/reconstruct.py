@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     add_photo_arguments(parser)
-    parser.add_argument("--vrn", default="vrn_open", metavar="WEIGHTS", help="name or path of the VRN's weights")
+    text = "name or file of a VRN's weights: .safetensors of ours, or the released VRN as .pth (default: vrn_open)"
+    parser.add_argument("--weights", default="vrn_open", metavar="FILE", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,7 +51,7 @@ def load_models(arguments: argparse.Namespace) -> tuple[Networks, Callable[[Path
     """The networks and the detector that the arguments name."""
     from vrnlib.reconstruct import open_networks
 
-    networks = open_networks(vrn=arguments.vrn, fan=arguments.fan if arguments.detector == "open" else None)
+    networks = open_networks(vrn=arguments.weights, fan=arguments.fan if arguments.detector == "open" else None)
     return networks, photo_detector(arguments, fan=networks.fan)
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import torch
 import trimesh
 from numpy.typing import NDArray
 
@@ -36,7 +35,7 @@ from vrnlib.reconstruct import predict_volume
 from vrnlib.surface import Surface, extract_surface
 from vrnlib.synthetic.faces import render_pair
 from vrnlib.training.data import TRAIN_SEED
-from vrnlib.weight_files import load_network
+from vrnlib.weight_files import load_vrn
 
 MEAN_SOLIDS = 200
 """So many rendered solids of the training's stream make the mean one."""
@@ -96,8 +95,8 @@ class PredictedMesh:
     def shape(self) -> Shape:
         """With a vertex in the middle of each edge, so that nearest vertices are as near as those of a volume."""
         surface = closed_surface(self.vertices, self.triangles, self._solid[1])
-        vertices, faces = trimesh.remesh.subdivide(surface.vertices, surface.faces)
-        fine = Surface(vertices.astype(np.float32), np.ascontiguousarray(faces, dtype=np.int32))
+        mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False).subdivide()
+        fine = Surface(mesh.vertices.astype(np.float32), np.ascontiguousarray(mesh.faces, dtype=np.int32))
         return Shape(fine, model=self.model)
 
 
@@ -162,17 +161,12 @@ class VRNMethod:
     """
 
     def __init__(self, file: str) -> None:
-        network: Any = load_network(file)
-        if not hasattr(network, "trunk") or not hasattr(network.config, "slices"):
-            raise ValueError(f"Expected the weights of a VRN, {file} holds a {type(network).__name__}; name another.")
-        self.vrn = OnnxVRN(network, threads=1)
+        self.vrn = OnnxVRN(load_vrn(file), threads=1)
 
     def __call__(self, image: NDArray[np.uint8], found: Floats | None) -> PredictedVolume:
-        if not self.vrn.guided:
-            return PredictedVolume(predict_volume(self.vrn, image))
-        points = landmarks_in_crop(image) if found is None else found
-        guide = torch.from_numpy(np.asarray(points, np.float32))[None]
-        return PredictedVolume(predict_volume(lambda crop: self.vrn(crop, guide), image))
+        if self.vrn.guided and found is None:
+            found = landmarks_in_crop(image)
+        return PredictedVolume(predict_volume(self.vrn, image, found))
 
 
 class MeanSolid:
@@ -198,7 +192,8 @@ class RegressorMethod:
             parameters[:, POSE_COUNT:] = 0
         vertices = self.regressor.reconstruct(parameters, rois, dense=True)[0]
         model = self.regressor.model
-        return PredictedMesh(*model.close(vertices), model.name)
+        closed, triangles = model.close(vertices)
+        return PredictedMesh(closed, triangles, model.name)
 
 
 def crop_corners() -> Floats:

@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 from tddfa.arrays import Floats
 from tddfa.geometry import fit_similarity
 
-SAMPLES = 1500
+SAMPLES = 800
 """So many points, evenly taken, are looked at while a motion is sought; errors are measured over all of them."""
 
 
@@ -61,10 +61,10 @@ def kabsch(source: Floats, target: Floats) -> RigidMotion:
     True
     """
     pose = fit_similarity(np.asarray(source), np.asarray(target), scaled=False)
-    return RigidMotion(pose.rotation, pose.translation)
+    return RigidMotion(pose.rotation.astype(np.float64), pose.translation.astype(np.float64))
 
 
-def align_depth(points: Floats, tree: cKDTree, *, iterations: int = 30, tolerance: float = 1e-3) -> RigidMotion:
+def align_depth(points: Floats, tree: cKDTree, *, iterations: int = 30, tolerance: float = 1e-2) -> RigidMotion:
     """The shift along z after which points and their nearest partners have the same mean depth.
 
     Args:
@@ -90,7 +90,7 @@ def icp(
     *,
     start: RigidMotion | None = None,
     iterations: int = 50,
-    tolerance: float = 1e-3,
+    tolerance: float = 3e-3,
 ) -> RigidMotion:
     """The rigid motion that brings points onto a surface by iterated closest points, without a change of size.
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -218,7 +217,7 @@ def figure(report: dict[str, Any]) -> bytes:
     shares.set(title=f"Part of the faces with {at_least} that {metric.title}", xlabel=_title(metric), ylim=(0, 1))
     shares.grid(alpha=0.3)
     data = io.BytesIO()
-    FigureCanvasAgg(picture).print_png(data)
+    picture.savefig(data, format="png", dpi=110)
     return data.getvalue()
 
 
