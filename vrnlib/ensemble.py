@@ -3,7 +3,7 @@
 A VRN whose crop is brought to 128 pixels knows a column of the volume every 6 pixels, and steps show on the surface.
 Shown again half a column further, the face falls differently on the columns. The mean over four such crops, two of
 them mirrored, has no steps and is more exact (measured in the card of the weights). The shifts go to either side, so
-that none is longer than those of the training. `FlipShiftEnsemble` does it by torch, `OnnxVRN` in a quarter of the time.
+that none is longer than those of the training. `FlipShiftEnsemble` runs on torch, `OnnxVRN` in a quarter of its time.
 """
 
 from __future__ import annotations
