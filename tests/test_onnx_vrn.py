@@ -46,6 +46,7 @@ def test_one_crop_and_four(crop):
     whole, reduced = lively(VRN(WHOLE)), lively(VRN(REDUCED))
     assert close(OnnxVRN(whole)(crop), whole(crop))
     assert close(OnnxVRN(reduced)(crop), FlipShiftEnsemble(reduced)(crop))
+    assert close(OnnxVRN(reduced, ensemble=False)(crop), reduced(crop))
     assert not close(OnnxVRN(reduced)(crop), reduced(crop))
 
 
