@@ -23,7 +23,16 @@ from vrnlib.network import (
     landmark_channels,
     load_reference_state_dict,
 )
-from vrnlib.weight_files import WEIGHTS, half_tensors, load_network, read_header, save_network, save_tensors
+from vrnlib.ensemble import OnnxVRN
+from vrnlib.weight_files import (
+    WEIGHTS,
+    half_tensors,
+    load_network,
+    load_vrn,
+    read_header,
+    save_network,
+    save_tensors,
+)
 
 SMALL = VRNConfig(stem=8, features=16, hourglasses=1, depth=2, resize=None)
 
@@ -278,17 +287,66 @@ def numbered_state(network: VRN) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_a_state_dict_of_the_released_form_fills_the_reference(reference):
+def test_a_file_of_the_released_form_fills_the_reference(reference, tmp_path):
+    """As .pth, in another order and of several GPUs; torch and ONNX Runtime give the released graph's output."""
     truth = np.load(reference / "vrn_reference.npz")
     state = released_state(reference)
-    shuffled = {key: state[key] for key in sorted(state, key=lambda key: key[::-1])}
-    network = load_reference_state_dict(VRN(VRNConfig.reference()), shuffled)
-    assert not network.training
+    shuffled = {f"module.{key}": state[key] for key in sorted(state, key=lambda key: key[::-1])}
+    torch.save({"state_dict": shuffled}, tmp_path / "released.pth")
+    network = load_vrn(tmp_path / "released.pth")
+    assert not network.training and network.config == VRNConfig.reference()
     j = np.arange(3 * 192 * 192, dtype=np.float64)
     image = (0.5 + 0.5 * np.sin(0.003 * j + 0.7 * np.floor(j / 192))).reshape(1, 3, 192, 192)
     with torch.inference_mode():
         volume = torch.sigmoid(network(torch.from_numpy(image).float())).numpy()
+        quick = torch.sigmoid(OnnxVRN(network)(torch.from_numpy(image).float())).numpy()
     assert np.abs(volume[0, ::10, ::12, ::12] - truth["sub"]).max() < 2e-5
+    assert np.abs(quick[0, ::10, ::12, ::12] - truth["sub"]).max() < 2e-5
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this runs",)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (Evil(), "nothing but tensors"),
+        ({"state_dict": {"0.0.weight": Evil()}}, "nothing but tensors"),
+        ([torch.zeros(2)], "dictionary of tensors"),
+        ({"0.0.weight": torch.zeros(2)}, "1,917 tensors"),
+        ({"trunk.weight": torch.zeros(2)}, "keys like"),
+        ({"0.0.weight": torch.zeros(1).expand(10**6)}, "promises"),
+    ],
+    ids=["object", "object inside", "list", "too few", "other keys", "more than it holds"],
+)
+def test_another_file_is_no_released_network(tmp_path, content, word, capsys):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=word) as error:
+        load_vrn(tmp_path / "a.pth")
+    assert "\n" not in str(error.value) and "this runs" not in capsys.readouterr().out
+
+
+def test_a_file_of_the_released_form_is_bounded(tmp_path, monkeypatch):
+    torch.save({"0.0.weight": torch.zeros(2000)}, tmp_path / "a.pth")
+    monkeypatch.setattr("tddfa.checkpoints.LARGEST", 4000)
+    with pytest.raises(ValueError, match="up to 4,000 bytes"):
+        load_vrn(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", [VRNGuided, VRNMultitask])
+def test_guided_and_multitask_weights_come_back(tmp_path, kind):
+    network = kind(SMALL).eval()
+    save_network(tmp_path / "a.safetensors", network)
+    again = load_vrn(tmp_path / "a.safetensors")
+    assert type(again) is kind and again.config == SMALL
+    for mine, its in zip(network.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.allclose(mine.float(), its.float(), rtol=2e-3, atol=1e-6)
+    with pytest.raises(ValueError, match=f"Expected the weights of a VRN, .* holds a {kind.__name__}"):
+        load_network(tmp_path / "a.safetensors", VRN)
+    with pytest.raises(ValueError, match="holds a FAN"):
+        load_vrn("fan_open")
 
 
 def test_keys_are_taken_in_the_order_of_their_numbers_and_not_of_the_file():

@@ -81,9 +81,13 @@ class OnnxVRN:
     Args:
         network: in evaluation mode.
         threads: of ONNX Runtime; None for its own choice.
+        ensemble: False shows the crop once, whatever the network.
     """
 
-    def __init__(self, network: VRN | VRNGuided | VRNMultitask, *, threads: int | None = None) -> None:
+    def __init__(
+        self, network: VRN | VRNGuided | VRNMultitask, *, threads: int | None = None, ensemble: bool = True
+    ) -> None:
+        self.ensemble = ensemble and network.config.resize is not None
         self.config, self.guided = network.config, isinstance(network, VRNGuided)
         channels = 3 + network.POINTS if isinstance(network, VRNGuided) else 3
         lattice = _Lattice(network)
@@ -114,7 +118,7 @@ class OnnxVRN:
         if self.guided and (landmarks is None or landmarks.shape[:2] != (1, VRNGuided.POINTS)):
             raise ValueError("Expected the 68 landmarks that guide this network, got none; find them first.")
         size = image.shape[-1]
-        looks = views(half_column(self, size)) if self.config.resize else [(0, 0, False)]
+        looks = views(half_column(self, size)) if self.ensemble else [(0, 0, False)]
         crops = [self._input(image, landmarks, *look) for look in looks]
         lattice = self._runner(crops[0].shape[-1])(np.concatenate(crops))[0]
         rows, columns = [], []

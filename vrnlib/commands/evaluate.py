@@ -75,6 +75,7 @@ def _add_cases(measure: argparse.ArgumentParser) -> None:
     measure.add_argument("--bfm", type=Path, metavar="FILE", help="aflw2000: the Basel Face Model, if not at hand")
     text = "VRNs, guided or multitask or neither, by a name or a file (default: vrn_open)"
     measure.add_argument("--weights", nargs="+", default=["vrn_open"], metavar="[NAME=]FILE", help=text)
+    measure.add_argument("--no-ensemble", action="store_true", help="show each crop once, see vrnlib.ensemble")
     text = "find and crop the faces by our detector, instead of cropping at the true landmarks"
     measure.add_argument("--found", action="store_true", help=text)
     text = "processes (default: as many as the machine has cores)"
@@ -117,9 +118,8 @@ def _judged(args: argparse.Namespace, options: distances.Options, said: dict[str
     if args.workers < 1:
         raise ValueError(f"Expected at least one of --workers, got {args.workers}.")
     cases, data = _cases(args)
-    job = judging.Job(
-        cases=cases, choice=MethodChoice(_weights(args.weights)), what=args.measure, options=options, found=args.found
-    )
+    choice = MethodChoice(_weights(args.weights), ensemble=not args.no_ensemble)
+    job = judging.Job(cases=cases, choice=choice, what=args.measure, options=options, found=args.found)
     verdict = judging.judge(job, workers=args.workers)
     cropped = "found by our detector" if args.found else "the true landmarks"
     surfaces = args.measure == "surfaces"
@@ -130,7 +130,7 @@ def _judged(args: argparse.Namespace, options: distances.Options, said: dict[str
         names=verdict.names,
         yaws=verdict.yaws,
         errors=verdict.errors,
-        options={"crops": cropped, **said},
+        options={"crops": cropped, "shown": "once" if args.no_ensemble else "as often as reconstruct does", **said},
         references=report.paper_rows(args.dataset, default_options=usual) if surfaces else (),
     )
 

@@ -110,12 +110,14 @@ class MethodChoice:
 
     Attributes:
         weights: (name, file) of each VRN; see `vrnlib.weight_files.load_network`.
+        ensemble: whether a VRN that reduces its crop sees it four times.
 
     Raises:
         ValueError: two methods of one name.
     """
 
     weights: tuple[tuple[str, str], ...] = (("vrn_open", "vrn_open"),)
+    ensemble: bool = True
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.weights]
@@ -137,7 +139,7 @@ class MethodChoice:
         Raises:
             ValueError: weights that are damaged or no VRN's. OSError: missing ones.
         """
-        methods: dict[str, Method] = {name: VRNMethod(file) for name, file in self.weights}
+        methods: dict[str, Method] = {name: VRNMethod(file, ensemble=self.ensemble) for name, file in self.weights}
         regressor = TDDFA("open", runtime="onnx", threads=1)
         if mean_solid is not None:
             methods[MEAN_SOLID] = MeanSolid(mean_solid)
@@ -160,8 +162,8 @@ class VRNMethod:
     What guides a `VRNGuided` is what our FAN finds in the crop, not the truth.
     """
 
-    def __init__(self, file: str) -> None:
-        self.vrn = OnnxVRN(load_vrn(file), threads=1)
+    def __init__(self, file: str, *, ensemble: bool = True) -> None:
+        self.vrn = OnnxVRN(load_vrn(file), threads=1, ensemble=ensemble)
 
     def __call__(self, image: NDArray[np.uint8], found: Floats | None) -> PredictedVolume:
         if self.vrn.guided and found is None:

@@ -201,7 +201,9 @@ def figure(report: dict[str, Any]) -> bytes:
     for number, (method, rows) in enumerate(report["methods"].items()):
         present = [group for group in groups if rows[first].get(group, {}).get("mean") is not None]
         mean, low, high = (np.array([rows[first][group][key] for group in present]) for key in ("mean", "low", "high"))
-        place = np.array([groups.index(group) for group in present]) + 0.12 * (number - len(report["methods"]) / 2)
+        place = np.array([groups.index(group) for group in present]) + 0.12 * (
+            number - (len(report["methods"]) - 1) / 2
+        )
         by_yaw.errorbar(place, mean, [mean - low, high - mean], fmt="o", capsize=3, label=method, color=f"C{number}")
         values = report["values"][method][first]
         found = np.sort([value for value in values if value is not None])
