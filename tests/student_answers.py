@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 from torch import nn
 from torch.nn import functional as F
 
@@ -977,3 +978,112 @@ wrong("find_fault", "4", lambda b, r: _by_flips(b, r, rest=-1))
 wrong("find_fault", "str", lambda b, r: ["x", "y", "z", "swap", "shell"][_by_flips(b, r)])
 right("find_fault", "flips", _by_flips)
 right("find_fault", "the best overlap", _by_overlap)
+
+
+# 06: solid_iou, mean_error, best_motion, closest_points, percentile_interval
+def _overlap(a, b):
+    both, either = np.logical_and(a, b).sum(), np.logical_or(a, b).sum()
+    return 1.0 if either == 0 else both / either
+
+
+wrong("solid_iou", "empty", lambda a, b: (a * b).sum() / max(1, (a + b).sum()))
+wrong("solid_iou", "Dice", lambda a, b: 2 * (a & b).sum() / (a.sum() + b.sum()) if a.any() else 1.0)
+wrong("solid_iou", "agree", lambda a, b: 1 - (a ^ b).mean())
+wrong("solid_iou", "first", lambda a, b: (a & b).sum() / a.sum() if a.any() else 1.0)
+wrong("solid_iou", "per cent", lambda a, b: 100 * _overlap(a, b))
+wrong("solid_iou", "distance|1 −", lambda a, b: 1 - _overlap(a, b))
+right("solid_iou", "logical functions", _overlap)
+right("solid_iou", "sums", lambda a, b: (a * b).sum() / (a + b).sum() if (a + b).any() else 1)
+
+wrong("mean_error", "pixels|divide", lambda p, t, c: np.sqrt(((p - t) ** 2).sum(1)).mean())
+wrong("mean_error", "depth", lambda p, t, c: np.linalg.norm((p - t)[:, :2], axis=1).mean() / math.dist(*c))
+wrong("mean_error", "shrinks", lambda p, t, c: np.linalg.norm(p - t, axis=1).mean() / math.dist(*c[:, :2]))
+wrong("mean_error", "mean square", lambda p, t, c: np.sqrt(np.mean(np.sum((p - t) ** 2, 1))) / math.dist(*c))
+wrong("mean_error", "sum", lambda p, t, c: np.linalg.norm(p - t, axis=1).sum() / math.dist(*c))
+wrong("mean_error", "largest", lambda p, t, c: np.linalg.norm(p - t, axis=1).max() / math.dist(*c))
+right(
+    "mean_error",
+    "math.dist",
+    lambda p, t, c: np.mean([math.dist(*pair) for pair in zip(p, t, strict=True)]) / math.dist(*c),
+)
+right(
+    "mean_error", "squares", lambda p, t, c: np.sqrt(((p - t) ** 2).sum(1)).mean() / np.sqrt(((c[0] - c[1]) ** 2).sum())
+)
+
+
+def _by_scipy(source, target):
+    found, _ = Rotation.align_vectors(target - target.mean(0), source - source.mean(0))
+    return found.as_matrix(), target.mean(0) - found.apply(source.mean(0))
+
+
+def _other_covariance(source, target):
+    """H = sum x y^T, as many texts have it."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, _, vt = np.linalg.svd(a.T @ b)
+    if np.linalg.det(vt.T @ u.T) < 0:
+        vt[-1] *= -1
+    rotation = vt.T @ u.T
+    return rotation, target.mean(0) - rotation @ source.mean(0)
+
+
+def _mirror(source, target):
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, _, vt = np.linalg.svd(a.T @ b)
+    return vt.T @ u.T, target.mean(0) - vt.T @ u.T @ source.mean(0)
+
+
+wrong("best_motion", "guard", _mirror)
+wrong("best_motion", "target to source", lambda s, t: _by_scipy(t, s))
+wrong("best_motion", "turned", lambda s, t: (_by_scipy(s, t)[0], t.mean(0) - s.mean(0)))
+wrong("best_motion", "sign", lambda s, t: (_by_scipy(s, t)[0], -_by_scipy(s, t)[1]))
+wrong("best_motion", "middle", lambda s, t: (_by_scipy(s, t)[0], t.mean(0)))
+wrong("best_motion", "2 results|both|all 2|first result", lambda s, t: _by_scipy(s, t)[0])
+right("best_motion", "scipy", _by_scipy)
+right("best_motion", "the other covariance", _other_covariance)
+
+
+def _nearest(points, surface):
+    """All pairs, without a tree."""
+    return surface[((points[:, None] - surface[None]) ** 2).sum(2).argmin(1)]
+
+
+def _icp(points, surface, iterations, again=True, turned=True):
+    moved, partners = points.copy(), _nearest(points, surface)
+    for _ in range(iterations):
+        partners = _nearest(moved, surface) if again else partners
+        rotation, shift = _other_covariance(moved, partners)
+        moved = moved @ rotation.T + shift if turned else moved + (partners - moved).mean(0)
+    return moved
+
+
+def _icp_of_the_first_points(points, surface, iterations):
+    """The same, as each round's best motion of the first points is the best motion of the moved ones."""
+    rotation, shift = np.eye(3), np.zeros(3)
+    for _ in range(iterations):
+        rotation, shift = _by_scipy(points, _nearest(points @ rotation.T + shift, surface))
+    return points @ rotation.T + shift
+
+
+wrong("closest_points", "anew", lambda p, s, n: _icp(p, s, n, again=False))
+wrong("closest_points", "turned", lambda p, s, n: _icp(p, s, n, turned=False))
+wrong("closest_points", "anew|first round", lambda p, s, n: _icp(p, s, 1))
+wrong("closest_points", "many", lambda p, s, n: _icp(p, s, n + 1))
+wrong("closest_points", "unchanged", lambda p, s, n: p)
+wrong("closest_points", "partners", lambda p, s, n: _nearest(_icp(p, s, n), s))
+right("closest_points", "all pairs", _icp)
+right("closest_points", "from the first points", _icp_of_the_first_points)
+
+wrong("percentile_interval", "resampled means", lambda v, d: np.percentile(v, [2.5, 97.5]))
+wrong("percentile_interval", "90", lambda v, d: np.percentile(v[d].mean(1), [5, 95]))
+wrong("percentile_interval", "0 to 100", lambda v, d: np.percentile(v[d].mean(1), [0.025, 0.975]))
+wrong("percentile_interval", "axis", lambda v, d: np.percentile(v[d].mean(0), [2.5, 97.5]))
+wrong(
+    "percentile_interval", "symmetric|deviations", lambda v, d: v.mean() + np.array([-1.96, 1.96]) * v[d].mean(1).std()
+)
+wrong("percentile_interval", "first", lambda v, d: np.percentile(v[d].mean(1), [97.5, 2.5]))
+right("percentile_interval", "percentile", lambda v, d: np.percentile(v[d].mean(1), [2.5, 97.5]))
+right(
+    "percentile_interval",
+    "a tuple of two",
+    lambda v, d: tuple(np.quantile([v[r].mean() for r in d], q) for q in (0.025, 0.975)),
+)

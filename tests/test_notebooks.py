@@ -29,7 +29,7 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_the_six_notebooks_are_there():
+def test_the_seven_notebooks_are_there():
     assert [source.stem for source in SOURCES] == [
         "00_start_here",
         "01_fan_cropping",
@@ -37,6 +37,7 @@ def test_the_six_notebooks_are_there():
         "03_vrn_architecture",
         "04_training",
         "05_visualisation",
+        "06_evaluation",
     ]
     generated = {path.stem for path in course.NOTEBOOKS.glob("*.ipynb")}
     assert generated == {source.stem for source in SOURCES}

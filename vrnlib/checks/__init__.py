@@ -36,6 +36,7 @@ MODULES = (
     "training",
     "visualisation",
     "surfaces",
+    "evaluation",
 )
 #: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
 DRAWS = 3
