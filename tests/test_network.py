@@ -11,6 +11,7 @@ from torch import nn
 
 from tddfa.checkpoints import fill
 from vrnlib import weight_files
+from vrnlib.ensemble import OnnxVRN
 from vrnlib.hourglass import Hourglass, Residual
 from vrnlib.network import (
     FAN,
@@ -23,7 +24,6 @@ from vrnlib.network import (
     landmark_channels,
     load_reference_state_dict,
 )
-from vrnlib.onnx_vrn import OnnxVRN
 from vrnlib.weight_files import (
     WEIGHTS,
     half_tensors,

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from tddfa.ibug import MIRRORED
-from vrnlib.ensemble import FlipShiftEnsemble, half_column, shifted, views
+from vrnlib.ensemble import FlipShiftEnsemble, OnnxVRN, half_column, shifted, views
 from vrnlib.network import VRN, VRNConfig, VRNGuided, VRNMultitask
-from vrnlib.onnx_vrn import OnnxVRN
 from vrnlib.reconstruct import open_networks, predict_volume
 from vrnlib.weight_files import save_network
 

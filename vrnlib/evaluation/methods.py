@@ -26,11 +26,11 @@ from tddfa.boxes import box_around
 from tddfa.contract import CROP_MIDDLE, FACE_SIZE, POSE_COUNT, VOLUME_SHAPE
 from tddfa.regressor import OFFICIAL_MODEL, OFFICIAL_WEIGHTS
 from tddfa.voxelizer import voxelize
+from vrnlib.ensemble import OnnxVRN
 from vrnlib.evaluation.cases import closed_surface
 from vrnlib.evaluation.distances import Shape
 from vrnlib.landmarks import alignment
 from vrnlib.landmarks.onnx_fan import open_fan
-from vrnlib.onnx_vrn import OnnxVRN
 from vrnlib.reconstruct import predict_volume
 from vrnlib.surface import Surface, extract_surface
 from vrnlib.synthetic.faces import render_pair
