@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
@@ -190,6 +191,49 @@ def _nan_is_solid(back: np.ndarray, front: np.ndarray, offset: float, depth: int
     return ~(k < 2 * back + offset) & ~(k > 2 * front + offset)
 
 
+wrong("denormalize", "way in|way back", lambda o, m, s: np.divide(np.subtract(o, m), s))
+wrong("denormalize", "mean", lambda o, m, s: o * s + m.mean())
+wrong("denormalize", "deviation", lambda o, m, s: o + m)
+wrong("denormalize", "scaled too|multiply first", lambda o, m, s: (o + m) * s)
+wrong("denormalize", "return", lambda o, m, s: print(o * s + m))
+wrong("denormalize", "62|fit|fixed", lambda o, m, s: o * np.ones(62) * s + m)
+wrong("denormalize", "first", lambda o, m, s: (o * s + m)[1:])
+
+
+def _edges(d, c, *, nearer=True, both=True):
+    """By the three edge functions, a loop over the pixels."""
+    out = np.array(d, float)
+    (ax, ay), (bx, by), (cx, cy) = c[:, :2]
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    for y in range(d.shape[0]):
+        for x in range(d.shape[1]):
+            w = [
+                (bx - x) * (cy - y) - (by - y) * (cx - x),
+                (cx - x) * (ay - y) - (cy - y) * (ax - x),
+                (ax - x) * (by - y) - (ay - y) * (bx - x),
+            ]
+            if both and area < 0:
+                w = [-value for value in w]
+            z = float(np.dot(w, c[:, 2]) / abs(area))
+            if min(w) >= 0 and (z > out[y, x] or not nearer):
+                out[y, x] = z
+    return out
+
+
+def _whole_corners(d, c):
+    return _edges(d, np.column_stack([np.round(c[:, :2]), c[:, 2]]))
+
+
+wrong("draw_triangle", "nearer|over", lambda d, c: _edges(d, c, nearer=False))
+wrong("draw_triangle", "other way|this way|both orders", lambda d, c: _edges(d, c, both=False))
+wrong("draw_triangle", "smaller", lambda d, c: -_edges(-d, c * [1, 1, -1]))
+wrong("draw_triangle", "swapped", lambda d, c: _edges(d, c[:, [1, 0, 2]]))
+wrong("draw_triangle", "half|corner", lambda d, c: _edges(d, c - [0.5, 0.5, 0]))
+wrong("draw_triangle", "mean", lambda d, c: _edges(d, c * [1, 1, 0] + [0, 0, c[:, 2].mean()]))
+wrong("draw_triangle", "mask|truth", lambda d, c: _edges(d, c) != d)
+wrong("draw_triangle", "whole|rounded", _whole_corners)
+wrong("draw_triangle", "unchanged", lambda d, c: d + 0)
+
 wrong("fill_columns", "NaN", _no_care_for_nan)
 wrong("fill_columns", "empty|swapped", lambda b, f, o, d: _columns(f, b, o, d))
 wrong("fill_columns", "offset", lambda b, f, o, d: _columns(b + o / 2, f + o / 2, o, d))
@@ -314,6 +358,138 @@ wrong("ResidualBlock", "return", NothingReturned)
 wrong("ResidualBlock", "call to call|forward", MadeInForward)
 wrong("ResidualBlock", "batch", block(norm=lambda channels: nn.BatchNorm2d(channels, track_running_stats=False)))
 wrong("ResidualBlock", "affine|parameters|scale", block(norm=lambda c: nn.BatchNorm2d(c, affine=False)))
+
+
+class Glass(nn.Module):
+    """The right hourglass with parts that a wrong one exchanges; bricks from the other half of this file."""
+
+    steps = ("full", "down", "up", "last")
+    less = 1
+
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__()
+        self.bricks = nn.ModuleDict({name: Block(features, features) for name in self.steps})
+        self.inside = self.inner(depth, features)
+
+    def inner(self, depth: int, features: int) -> nn.Module:
+        return type(self)(depth - self.less, features) if depth > 1 else Block(features, features)
+
+    def low(self, x):
+        y = self.bricks["down"](nn.MaxPool2d(2)(x))
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(y)))
+
+    def forward(self, x):
+        return self.bricks["last"](self.bricks["full"](x) + self.low(x))
+
+
+class GlassOfStrides(Glass):
+    def low(self, x):
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(self.bricks["down"](x[:, :, ::2, ::2]))))
+
+
+class GlassWithoutDetail(Glass):
+    def forward(self, x):
+        return self.bricks["last"](self.low(x))
+
+
+class GlassOfAverages(Glass):
+    def low(self, x):
+        y = self.bricks["down"](nn.AvgPool2d(2)(x))
+        return nn.Upsample(scale_factor=2)(self.bricks["up"](self.inside(y)))
+
+
+class GlassOfOneBrick(Glass):
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__(depth, features)
+        self.bricks["up"] = self.bricks["down"]
+
+
+class GlassNotEnlarged(Glass):
+    def low(self, x):
+        return self.bricks["up"](self.inside(self.bricks["down"](nn.MaxPool2d(2)(x))))
+
+
+class GlassForEver(Glass):
+    less = 0
+
+
+class GlassOfRawSum(Glass):
+    def forward(self, x):
+        return self.bricks["full"](x) + self.low(x)
+
+
+class GlassOfNothing(Glass):
+    def forward(self, x):
+        self.bricks["last"](self.bricks["full"](x) + self.low(x))
+
+
+class GlassJoined(Glass):
+    def forward(self, x):
+        return torch.cat([self.bricks["full"](x), self.low(x)], dim=1)
+
+
+wrong("HourglassModule", "response|maximum|largest", GlassOfStrides)
+wrong("HourglassModule", "skip", GlassWithoutDetail)
+wrong("HourglassModule", "averages", GlassOfAverages)
+wrong("HourglassModule", "Residuals", GlassOfOneBrick)
+wrong("HourglassModule", "enlarged", GlassNotEnlarged)
+wrong("HourglassModule", "depth - 1", GlassForEver)
+wrong("HourglassModule", "last", GlassOfRawSum)
+wrong("HourglassModule", "shape|channels", GlassJoined)
+wrong("HourglassModule", "return", GlassOfNothing)
+wrong("HourglassModule", "nn.Module", lambda depth, features: lambda x: x)
+
+
+class Head(nn.Module):
+    """The right head with parts that a wrong one exchanges."""
+
+    norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+    sizes = (1, 1)
+    up: Callable[[], nn.Module] = staticmethod(lambda: nn.Upsample(scale_factor=4, mode="bilinear"))
+
+    def __init__(self, features: int, slices: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(features, features, self.sizes[0], padding=self.sizes[0] // 2)
+        self.normed = self.norm(features)
+        self.second = nn.Conv2d(features, slices, self.sizes[1], padding=self.sizes[1] // 2)
+        self.enlarge = self.up()
+
+    def forward(self, x):
+        return self.enlarge(self.second(torch.relu(self.normed(self.first(x)))))
+
+
+class HeadTransposed(Head):
+    def forward(self, x):
+        return super().forward(x).permute(0, 2, 3, 1)
+
+
+class HeadOfProbabilities(Head):
+    def forward(self, x):
+        return super().forward(x).sigmoid()
+
+
+class HeadOfTheFirst(Head):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+class HeadInPlace(Head):
+    def forward(self, x):
+        return super().forward(x.mul_(2))
+
+
+def head(**changes: Any) -> type:
+    return type("Head", (Head,), {k: staticmethod(v) if callable(v) else v for k, v in changes.items()})
+
+
+wrong("VolumeHead", "shape", HeadTransposed)
+wrong("VolumeHead", "sigmoid", HeadOfProbabilities)
+wrong("VolumeHead", "shape", HeadOfTheFirst)
+wrong("VolumeHead", "in place|changes", HeadInPlace)
+wrong("VolumeHead", "batch norm", head(norm=lambda channels: nn.Identity()))
+wrong("VolumeHead", "parameters", head(sizes=(1, 3)))
+wrong("VolumeHead", "nearest|repeated", head(up=lambda: nn.Upsample(scale_factor=4)))
+wrong("VolumeHead", "corners", head(up=lambda: nn.UpsamplingBilinear2d(scale_factor=4)))
 
 wrong("voxel_probabilities", "rounded|0 and 1|cut", lambda x: torch.sigmoid(x).round())
 wrong("voxel_probabilities", "log", lambda x: F.logsigmoid(x))
@@ -567,7 +743,61 @@ class Steps(nn.Module):
         return x
 
 
+class FlatGlass(nn.Module):
+    """The hourglass without recursion: all maps on the way down, then all on the way up."""
+
+    def __init__(self, depth: int, features: int) -> None:
+        super().__init__()
+        self.depth = depth
+        self.steps = nn.ModuleList([Steps(features, features) for _ in range(4 * depth + 1)])
+
+    def forward(self, x):
+        steps, kept = iter(self.steps), []
+        for _ in range(self.depth):
+            kept.append(next(steps)(x))
+            x = next(steps)(F.adaptive_max_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2)))
+        x = next(steps)(x)
+        for skip in reversed(kept):
+            x = next(steps)(x).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+            x = next(steps)(x + skip)
+        return x
+
+
+class EarlyHead(nn.Module):
+    """Enlarges before the last convolution: the same numbers with sixteen times the work."""
+
+    def __init__(self, c: int, d: int) -> None:
+        super().__init__()
+        self.a, self.n, self.b = nn.Conv2d(c, c, 1), nn.BatchNorm2d(c), nn.Conv2d(c, d, 1)
+
+    def forward(self, x):
+        x = F.relu(self.n(self.a(x)))
+        return self.b(F.interpolate(x, size=(4 * x.shape[2], 4 * x.shape[3]), mode="bilinear"))
+
+
+right("HourglassModule", "other bricks", Glass)
+right("HourglassModule", "no recursion", FlatGlass)
+right("VolumeHead", "layers one by one", Head)
+right("VolumeHead", "enlarged earlier", EarlyHead)
 right("ResidualBlock", "layers one by one", Steps)
+right("denormalize", "NumPy's functions", lambda o, m, s: np.add(np.multiply(s, o), m).astype(np.float32))
+right("denormalize", "a list", lambda o, m, s: [a * c + b for a, b, c in zip(o, m, s, strict=True)])
+
+
+def _by_solving(depth, corners):
+    """All pixels at once, by the inverse of a 3 × 3 matrix; in place on a copy."""
+    out = depth.copy()
+    y, x = np.indices(depth.shape)
+    w = np.linalg.solve(np.c_[corners[:, :2], np.ones(3)].T, np.stack([x.ravel(), y.ravel(), np.ones(x.size)]))
+    z = (corners[:, 2] @ w).reshape(depth.shape)
+    seen = (w.min(axis=0) >= 0).reshape(depth.shape) & (z > out)
+    out[seen] = z[seen]
+    return out
+
+
+right("draw_triangle", "a loop with edge functions", _edges)
+right("draw_triangle", "a linear system", _by_solving)
+right("draw_triangle", "float32", lambda d, c: _by_solving(d, c).astype(np.float32))
 right("voxel_probabilities", "tanh", lambda x: 0.5 * (1 + torch.tanh(x / 2)))
 right("voxel_probabilities", "NumPy", lambda x: 1 / (1 + np.exp(-x.numpy())))
 right("voxel_probabilities", "exp over 1 + exp", lambda x: x.exp() / (1 + x.exp()))
@@ -614,3 +844,136 @@ right("signed_volume", "from the mean", lambda v, f: _volume(v - v.mean(axis=0),
 right("upright", "turned triangles", lambda v, f: (np.c_[v[:, 0], -v[:, 1], v[:, 2]], np.c_[f[:, 2], f[:, 1], f[:, 0]]))
 right("upright", "a list, rows in another order", lambda v, f: [v @ np.diag([1.0, -1, 1]), f[::-1, [2, 1, 0]]])
 right("upright", "torch", lambda v, f: (torch.tensor(v) * torch.tensor([1, -1, 1]), torch.tensor(f.copy()).flip(1)))
+
+
+# 05: edge_vertices, sample_bilinear, vertex_normals
+def _walk(field, level, fraction=lambda p, q, level: (level - p) / (q - p), steps=((1, 0, 0), (0, 1, 0), (0, 0, 1))):
+    """Every voxel and its neighbours, in loops."""
+    found = []
+    for here in np.ndindex(field.shape):
+        for step in steps:
+            there = tuple(np.add(here, step))
+            if any(a >= b for a, b in zip(there, field.shape, strict=True)):
+                continue
+            p, q = field[here], field[there]
+            if (p > level) != (q > level):
+                found.append(np.array(here) + fraction(p, q, level) * np.array(step))
+    return np.array(found)
+
+
+def _dense(field, level):
+    """A point on every edge, crossed or not."""
+    p, q = field[:-1], field[1:]
+    points = np.argwhere(np.ones_like(p)).astype(float)
+    points[:, 0] += ((level - p) / (q - p)).ravel()
+    return points
+
+
+wrong("edge_vertices", "middle", lambda f, level: _walk(f, level, lambda p, q, level: 0.5))
+wrong("edge_vertices", "far end", lambda f, level: _walk(f, level, lambda p, q, level: (level - q) / (p - q)))
+wrong("edge_vertices", "x are missing", lambda f, level: _walk(f, level, steps=((1, 0, 0), (0, 1, 0))))
+wrong("edge_vertices", "indices|(z, y, x)|order", lambda f, level: np.flip(_walk(f, level), axis=1))
+wrong("edge_vertices", "level", lambda f, level: _walk(f, 0.5))
+wrong("edge_vertices", "first voxel", lambda f, level: _walk(f, level, lambda p, q, level: 0))
+wrong("edge_vertices", "rows|points|shape", _dense)
+wrong("edge_vertices", "half|0.5", lambda f, level: _walk(f, level) + 0.5)
+wrong("edge_vertices", "one off|voxel too|1", lambda f, level: _walk(f, level) + 1)
+wrong("edge_vertices", "axes|transposed|rows", lambda f, level: _walk(f, level).T)
+
+
+def _four(image, points, nearest=False, turned=False):
+    """By scipy; beyond the border the nearest pixel."""
+    rows, columns = (points[:, 0], points[:, 1]) if turned else (points[:, 1], points[:, 0])
+    order = 0 if nearest else 1
+    channels = [
+        ndimage.map_coordinates(image[..., c].astype(float), [rows, columns], order=order, mode="nearest")
+        for c in range(3)
+    ]
+    return np.stack(channels, axis=1)
+
+
+wrong("sample_bilinear", "nearest|four", lambda i, p: _four(i, p, nearest=True))
+wrong("sample_bilinear", "swapped", lambda i, p: _four(i, p, turned=True))
+wrong("sample_bilinear", "rounded|whole|cut", lambda i, p: _four(i, p).astype(np.uint8))
+wrong("sample_bilinear", "255|0 to 1", lambda i, p: _four(i / 255, p))
+wrong("sample_bilinear", "BGR", lambda i, p: _four(i, p)[:, ::-1])
+wrong("sample_bilinear", "half", lambda i, p: _four(i, p - 0.5))
+wrong("sample_bilinear", "IndexError|inside|bounds", lambda i, p: i[p[:, 1].astype(int) + 10**6, p[:, 0].astype(int)])
+wrong("sample_bilinear", "grey|axis", lambda i, p: _four(i, p).mean(axis=1))
+
+
+def _by_faces(v, f, weighted=True, outwards=True):
+    """Face by face, in a loop."""
+    normals = np.zeros((len(v), 3))
+    for i, j, k in f:
+        n = np.cross(v[j] - v[i], v[k] - v[i]) * (1 if outwards else -1)
+        n = n if weighted else n / np.sqrt((n**2).sum())
+        for corner in (i, j, k):
+            normals[corner] += n
+    return normals / np.sqrt((normals**2).sum(axis=1))[:, None]
+
+
+wrong("vertex_normals", "other way|sign", lambda v, f: _by_faces(v, f, outwards=False))
+wrong("vertex_normals", "same|large faces", lambda v, f: _by_faces(v, f, weighted=False))
+wrong("vertex_normals", "length|one long|normalised", lambda v, f: _by_faces(v, f) * np.arange(1, len(v) + 1)[:, None])
+wrong("vertex_normals", "per face|face", lambda v, f: np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]))
+wrong("vertex_normals", "middle|ball", lambda v, f: (v - v.mean(0)) / np.linalg.norm(v - v.mean(0), axis=1)[:, None])
+wrong("vertex_normals", "absolute", lambda v, f: np.abs(_by_faces(v, f)))
+wrong("vertex_normals", "None|return", lambda v, f: None)
+wrong("vertex_normals", "order|reversed|swapped", lambda v, f: _by_faces(v, f)[:, ::-1])
+
+
+def _torch_normals(v, f):
+    v, f = torch.tensor(v), torch.tensor(np.ascontiguousarray(f), dtype=torch.long)
+    n = torch.linalg.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]])
+    total = torch.zeros_like(v)
+    for corner in f.T:
+        total.index_add_(0, corner, n)
+    return F.normalize(total, dim=1)
+
+
+right("edge_vertices", "loops", _walk)
+right(
+    "edge_vertices", "by slices, x first", lambda f, level: np.vstack([_slices(f, level, axis) for axis in (2, 0, 1)])
+)
+right("edge_vertices", "a list", lambda f, level: [tuple(point) for point in _walk(f, level)])
+right("sample_bilinear", "scipy", _four)
+right("sample_bilinear", "float32", lambda i, p: _four(i, p).astype(np.float32))
+right("vertex_normals", "a loop", _by_faces)
+right("vertex_normals", "torch", _torch_normals)
+
+
+def _slices(f, level, axis):
+    f = np.moveaxis(f, axis, 0)
+    inside = f > level
+    k, i, j = np.nonzero(inside[1:] ^ inside[:-1])
+    t = (f[k, i, j] - level) / (f[k, i, j] - f[k + 1, i, j])
+    return np.moveaxis(np.array([k + t, i, j]), 0, 1)[:, np.argsort(np.r_[axis, np.delete(np.arange(3), axis)])]
+
+
+# 00: find_fault
+def _by_flips(broken, right, names=(0, 1, 2), swapped=3, rest=4):
+    """By the flips of NumPy, x first."""
+    for name, axis in zip(names, (2, 1, 0), strict=True):
+        if (np.flip(right, axis) == broken).all():
+            return name
+    return swapped if (np.swapaxes(right, 1, 2) == broken).all() else rest
+
+
+def _by_overlap(broken, right):
+    """The candidate that overlaps best; a shell has fewer voxels."""
+    if broken.sum() < right.sum():
+        return 4
+    flips = [np.fliplr(right.transpose(1, 2, 0)).transpose(2, 0, 1), np.flip(right, 1), np.flip(right, 0)]
+    return np.argmax([(one & broken).sum() for one in [*flips, np.transpose(right, (0, 2, 1))]])
+
+
+wrong("find_fault", "exchanged", lambda b, r: _by_flips(b, r, (1, 0, 2)))
+wrong("find_fault", "z is the first", lambda b, r: _by_flips(b, r, (2, 1, 0)))
+wrong("find_fault", "from 1|begin at 0", lambda b, r: _by_flips(b, r) + 1)
+wrong("find_fault", "transpose(0, 2, 1)", lambda b, r: _by_flips(b, r, swapped=4))
+wrong("find_fault", "compare", lambda b, r: 4 if b.sum() < r.sum() else 0)
+wrong("find_fault", "4", lambda b, r: _by_flips(b, r, rest=-1))
+wrong("find_fault", "str", lambda b, r: ["x", "y", "z", "swap", "shell"][_by_flips(b, r)])
+right("find_fault", "flips", _by_flips)
+right("find_fault", "the best overlap", _by_overlap)

@@ -24,6 +24,7 @@ from vrnlib.checks.targets import check_fill_columns
 from vrnlib.checks.training import check_cross_entropy, check_intersection_over_union, check_rmsprop_step
 
 EXERCISES = exercises()
+CLASSES = ("ResidualBlock", "HourglassModule", "VolumeHead")
 EACH = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
 
 
@@ -57,7 +58,7 @@ def test_nothing_returned_and_an_exception_are_explained(exercise: Exercise):
 
     with pytest.raises(Mistake, match="ZeroDivisionError"):
         exercise.judge(broken)
-    if exercise.name != "ResidualBlock":
+    if exercise.name not in CLASSES:
         with pytest.raises(Mistake, match="nothing was returned"):
             exercise.judge(lambda *arguments: None)
 
@@ -71,7 +72,7 @@ def test_arguments_survive_a_function_that_writes_into_them(exercise: Exercise):
                 argument += 1000
         return answer
 
-    if exercise.name != "ResidualBlock":
+    if exercise.name not in CLASSES:
         exercise.judge(vandal)
 
 
@@ -114,6 +115,7 @@ def test_every_exercise_of_the_notebooks_has_a_check_and_the_lecture_solves_it()
     names = []
     for source in course.source_files():
         imports: list[str] = []
+        namespace: dict = {}  # an exercise may use the one before
         for cell in jupytext.read(source, fmt="py:percent").cells:
             if cell.cell_type == "code":
                 imports += [line for line in cell.source.splitlines() if re.match(r"(from|import) ", line)]
@@ -121,7 +123,6 @@ def test_every_exercise_of_the_notebooks_has_a_check_and_the_lecture_solves_it()
                 continue
             name = cell.metadata["exercise"]
             names.append(name)
-            namespace: dict = {}
             exec("from __future__ import annotations\n" + "\n".join(imports) + "\n" + cell.source, namespace)  # noqa: S102
             EXERCISES[name].judge(namespace[name])
     assert sorted(names) == sorted(EXERCISES)

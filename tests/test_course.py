@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
+import importlib.metadata
+import importlib.util
 import inspect
 import os
 import re
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -15,10 +19,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import vrnlib
 from vrnlib import course
 from vrnlib.checks import Exercise, Mistake, exercises, yours_or_ours
 from vrnlib.checks.grading import grade
-from vrnlib.course.sources import DETAILS
+from vrnlib.course.sources import DETAILS, SETUP
 
 SOURCES = course.source_files()
 EACH = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
@@ -105,6 +110,23 @@ def test_badges_open_the_copy_that_they_stand_in(source: Path):
         links = re.findall(r"colab\.research\.google\.com/github/([^)]*)", notebook.cells[0].source)
         place = course.REPOSITORY.removeprefix("https://github.com/")
         assert links == [f"{place}/blob/main/{folder}/{source.stem}.ipynb"]
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_colab_installs_the_wheel_or_compiles_and_keeps_its_own(released: bool, monkeypatch):
+    calls: list[list[str]] = []
+
+    def run(command, check=False):
+        calls.append([str(part) for part in command[1:]])
+        return subprocess.CompletedProcess(command, 0 if released or "--no-index" not in command else 1)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    exec(SETUP, {})  # noqa: S102
+    wheel, rest = calls
+    assert wheel[-2:] == [f"{course.REPOSITORY}/releases/expanded_assets/v{vrnlib.__version__}", "vrn-workbook"]
+    assert rest[-1] == ("vrn-workbook" if released else f"git+{course.REPOSITORY}")
+    assert f"torch=={importlib.metadata.version('torch')}" in rest and "--no-deps" not in rest
 
 
 @EACH
@@ -246,6 +268,15 @@ def test_what_was_lent_may_be_used_in_the_next_exercise(capsys):
         grade("crop_scale", space, points=2)
     with pytest.raises(Mistake, match="is ours, lent"):
         EXERCISES["crop_scale"].judge(space["crop_scale"])
+
+
+def test_an_exercise_may_allow_a_module_of_ours(monkeypatch):
+    space = space_with("def crop_scale(p):\n from vrnlib.crop import crop_matrix as c\n return float(c(p)[0, 0])")
+    with pytest.raises(Mistake, match="which is ours"):
+        grade("crop_scale", space, points=1)
+    allowed = dataclasses.replace(EXERCISES["crop_scale"], may_call=("vrnlib.crop", "tddfa.crop"))
+    monkeypatch.setattr("vrnlib.checks.cropping.CROP_SCALE", allowed)
+    assert grade("crop_scale", space, points=1) == 1
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)

@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 
 from tddfa import TDDFA, FaceBoxes
 from tddfa.faceboxes import OPEN_WEIGHTS
+from tddfa.fitters import Fit
+from tddfa.geometry import decompose
 from tddfa.targets import make_targets
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.ensemble import FlipShiftEnsemble, half_column
@@ -271,7 +273,7 @@ class Found:
         return {"how": "found"}
 
     def __call__(self, image, path):
-        return self.sample.vertices
+        return Fit(self.sample.vertices, *decompose(self.sample.parameters)[1:])
 
 
 def test_models_are_loaded_once_for_a_folder_and_its_pictures_stay(tmp_path, renderer, frontal):

@@ -22,8 +22,8 @@ from PIL import Image
 
 from tddfa import load_volume, save_volume, voxelize
 from tddfa.crop import crop_matrix, transform_points
-from tddfa.fitters import CropFitter, FitterChoice, NoFaceError, PhotoFitter
-from tddfa.geometry import project
+from tddfa.fitters import CropFitter, Fit, FitterChoice, NoFaceError, PhotoFitter
+from tddfa.geometry import decompose, project
 from tddfa.images import read_photo
 from tddfa.morphable import MorphableModel
 from tddfa.targets import make_targets
@@ -59,12 +59,13 @@ class TruthFitter:
         self.folder, self.cropped = choice.folder, choice.cropped
         self.settings = {"mark": choice.mark}
         self.model = open_model()
+        self.coefficients = np.zeros(self.model.w_shp.shape[1]), np.zeros(self.model.w_exp.shape[1])
 
     def __call__(self, image, path):
         truth = self.folder / f"{path.stem}.npy"
         if not truth.exists():
             raise NoFaceError(f"Expected a face in {path.name}, found none.")
-        return np.load(truth)
+        return Fit(np.load(truth), *self.coefficients)
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,18 @@ def test_targets_are_the_exact_solids_of_the_crops(photos, samples, truth, tmp_p
         assert np.allclose(meta["matrix"], [[1, 0, -32], [0, 1, -32]], atol=0.01)
     assert snapshot(photos) == before
     assert table(out / "failures.csv") == [("picture", "reason")] and not (out / "pairs.csv").exists()
+
+
+def test_a_targets_parameters_give_its_landmarks_back(photos, samples, truth, tmp_path, monkeypatch):
+    model, matrix = open_model(), np.array([[0.6, 0.1, 0, 95], [0.1, -0.6, 0.05, 90], [0, 0, 0.6, 3]])
+    _, shape, expression = decompose(samples[0].parameters)
+    fit = Fit(model.reconstruct(shape, expression) @ matrix[:, :3].T + matrix[:, 3], shape, expression)
+    monkeypatch.setattr(TruthFitter, "__call__", lambda self, image, path: fit)
+    make(photos, tmp_path / "out", TruthChoice(truth))
+    meta = load_volume(tmp_path / "out" / "face0.npz")[2]
+    found = decompose(np.float32(meta["parameters"]))
+    face = model.landmarks(model.reconstruct(found.shape, found.expression))
+    assert np.allclose(face @ found.matrix[:, :3].T + found.matrix[:, 3], meta["landmarks"], atol=0.01)
 
 
 def test_a_second_run_keeps_what_is_valid_and_makes_the_rest(photos, samples, truth, tmp_path):
@@ -416,7 +429,7 @@ def test_a_photo_is_fitted_twice_in_its_largest_face(samples, tmp_path):
     regressor = Regressor(samples[0].vertices, tmp_path)
     boxes = np.array([[0, 0, 20, 20, 0.99], [60, 60, 200, 200, 0.8]], np.float32)
     found = PhotoFitter(regressor, lambda image: boxes)(samples[0].image, Path("a.jpg"))
-    assert np.array_equal(found, samples[0].vertices)
+    assert np.array_equal(found.vertices, samples[0].vertices) and len(found.shape) == 40
     (first, box), (second, points) = regressor.looks
     assert (first, second) == ("box", "landmark") and np.array_equal(box, boxes[1])
     assert np.array_equal(points, samples[0].landmarks)
@@ -429,7 +442,7 @@ def test_a_photo_is_fitted_twice_in_its_largest_face(samples, tmp_path):
 def test_a_crop_needs_no_detector_but_its_face_in_the_middle(samples, tmp_path):
     sample = samples[0].crop()
     regressor = Regressor(sample.vertices, tmp_path)
-    assert np.array_equal(CropFitter(regressor)(sample.image, Path("a.png")), sample.vertices)
+    assert np.array_equal(CropFitter(regressor)(sample.image, Path("a.png")).vertices, sample.vertices)
     policy, corners = regressor.looks[0]
     assert policy == "landmark" and np.allclose(corners, [[50.5, 50.5], [140.5, 140.5]])
     with pytest.raises(ValueError, match="192 x 192"):

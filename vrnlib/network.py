@@ -306,7 +306,10 @@ class FAN(nn.Module):
             ValueError: H or W is no multiple of the network's stride.
         """
         check_input(image, self.config.stride)
-        logits, depth = self.head(self.trunk(image)).float().chunk(2, dim=1)  # places need more digits than bfloat16's
+        maps = self.head(self.trunk(image))
+        if maps.dtype == torch.bfloat16:  # places need more digits than it has
+            maps = maps.float()
+        logits, depth = maps.chunk(2, dim=1)
         _, _, rows, columns = logits.shape
         heatmaps = logits.flatten(2).softmax(2).view_as(logits)
         x = (heatmaps.sum(2) * (torch.arange(columns, device=image.device) * 4 + 1.5)).sum(2)

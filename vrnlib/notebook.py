@@ -1,15 +1,19 @@
-"""Small helpers for the notebooks: pictures that say what they show, and 3D views with a stored picture beside them.
+"""Small helpers for the notebooks: pictures that say what they show, 3D views, sliders, and a photo of one's own.
 
-A widget lives only as long as its kernel. So each view also stores a picture, which is what a reader sees on a page
-that runs no code. What is to be seen stands below each picture, as JupyterLab shows no alt text of an output.
+A widget lives only as long as its kernel. So each view and each slider also stores a picture, which is what a reader
+sees on a page that runs no code. What is to be seen stands below each picture, as JupyterLab shows no alt text of an
+output. None of the widgets uses ``interact``, whose output is never the same twice.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import io
 import os
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +21,41 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from tddfa.arrays import Image
 from tddfa.files import write_bytes
-from vrnlib.show import k3d_html, plot_surface, png_bytes, render_views
+from vrnlib.images import read_photo
+from vrnlib.show import k3d_html, picture_grid, plot_surface, png_bytes, render_views
 from vrnlib.surface import Surface
 from vrnlib.synthetic.faces import Sample, render_pair
+
+#: Runs in the browser: a button, the camera's picture, and one frame of it as a JPEG for Python.
+CAMERA = """
+function render({ model, el }) {
+  const button = document.createElement("button");
+  const video = document.createElement("video");
+  video.autoplay = true; video.muted = true; video.hidden = true; video.width = 320;
+  video.setAttribute("aria-label", "picture of the camera");
+  const ready = "Use the camera";
+  button.textContent = ready; button.className = "jupyter-button"; button.style.width = "auto";
+  let stream = null;
+  button.onclick = async () => {
+    if (stream === null) {
+      try { stream = await navigator.mediaDevices.getUserMedia({ video: true }); }
+      catch (error) { button.textContent = "No camera can be used here"; return; }
+      video.srcObject = stream; video.hidden = false; button.textContent = "Take the photo";
+      return;
+    }
+    const canvas = document.createElement("canvas");
+    canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+    canvas.getContext("2d").drawImage(video, 0, 0);
+    model.set("frame", canvas.toDataURL("image/jpeg", 0.95)); model.save_changes();
+    stream.getTracks().forEach((track) => track.stop());
+    stream = null; video.hidden = true; button.textContent = ready;
+  };
+  el.append(button, document.createElement("br"), video);
+}
+export default { render };
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,3 +142,107 @@ def view(surface: Surface, *, alt: str, size: int = 240) -> None:
         surface, views=("start", "front", "side"), size=size, colored=surface.colors is not None, perspective=True
     )
     display(picture(sides, alt=alt))
+
+
+def sliders(
+    draw: Callable[..., Image],
+    ranges: Mapping[str, tuple[float, float, float]],
+    *,
+    start: Mapping[str, float],
+    sheet: Mapping[str, Mapping[str, float]],
+    alt: str,
+    columns: int = 6,
+) -> None:
+    """Show sliders over a picture, and below them a contact sheet that stays when nothing runs.
+
+    Args:
+        draw: called with a value for each name of `ranges`; returns (H, W, 3) uint8 RGB.
+        ranges: name → (first, last, step); whole numbers make a slider of whole numbers.
+        start: the values at the beginning.
+        sheet: title → the values of one picture of the contact sheet.
+        alt: one sentence about the contact sheet.
+        columns: pictures in a row of the sheet.
+    """
+    from IPython.display import display
+    from ipywidgets import HTML, FloatSlider, IntSlider, VBox
+
+    handles = {}
+    for name, (first, last, step) in ranges.items():
+        kind = IntSlider if all(isinstance(value, int) for value in (first, last, step)) else FloatSlider
+        handles[name] = kind(min=first, max=last, step=step, value=start[name], description=name)
+        handles[name].continuous_update = False
+    shown = HTML()
+
+    def redraw(_: Any = None) -> None:
+        values = {name: handle.value for name, handle in handles.items()}
+        said = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        shown.value = image_tag(draw(**values), f"The picture for {said}.")
+
+    for handle in handles.values():
+        handle.observe(redraw, "value")
+    redraw()
+    display(VBox([*handles.values(), shown]))
+    pictures = [draw(**values) for values in sheet.values()]
+    display(picture(picture_grid(pictures, list(sheet), columns=columns), alt=alt))
+
+
+def own_photo(use: Callable[[Image], Image], *, alt: str) -> None:
+    """Buttons to choose a photo, or to take one where the browser has a camera, and what `use` makes of it.
+
+    The photo goes to the kernel and nowhere else; it is not stored in the notebook.
+
+    Args:
+        use: gets the photo, (H, W, 3) uint8 RGB, and returns the picture to be shown, of the same form. Its
+            ValueErrors (no face, say) are shown as sentences.
+        alt: one sentence about that picture.
+    """
+    from IPython.display import display
+    from ipywidgets import HTML, FileUpload, VBox
+
+    upload, camera = FileUpload(accept="image/*", multiple=False, description="Choose photo"), _camera()
+    shown = HTML("<p>Choose a photo with one face, or take one. It stays on the machine that runs this notebook.</p>")
+
+    def answer(data: bytes) -> None:
+        shown.value = "<p>…</p>"
+        try:
+            shown.value = image_tag(use(photo_from_bytes(data)), alt)
+        except ValueError as error:
+            shown.value = f"<p>{html.escape(str(error))}</p>"
+
+    def uploaded(_: Any) -> None:
+        files = upload.value.values() if isinstance(upload.value, dict) else upload.value  # ipywidgets 7 and 8
+        for file in files:
+            answer(bytes(file["content"]))
+
+    upload.observe(uploaded, "value")
+    camera.observe(lambda change: answer(base64.b64decode(change["new"].partition(",")[2])), "frame")
+    display(VBox([upload, camera, shown]))
+
+
+def photo_from_bytes(data: bytes) -> Image:
+    """The bytes of a photo's file as (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        PhotoError: they are no photo.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "photo")
+        path.write_bytes(data)
+        return read_photo(path)
+
+
+def image_tag(content: Image, alt: str) -> str:
+    """The picture as an HTML image that needs no file."""
+    data = base64.b64encode(png_bytes(np.ascontiguousarray(content))).decode("ascii")
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}" style="max-width: 100%">'
+
+
+def _camera() -> Any:
+    import anywidget
+    import traitlets
+
+    class Camera(anywidget.AnyWidget):
+        _esm = CAMERA
+        frame = traitlets.Unicode("").tag(sync=True)
+
+    return Camera()

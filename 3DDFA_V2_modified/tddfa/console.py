@@ -93,7 +93,12 @@ def sentence(error: BaseException) -> str:
 
     >>> sentence(ValueError("Expected a photo,\n  got a folder."))
     'Expected a photo, got a folder.'
+    >>> sentence(OSError(28, "Expected to write a file, the disk is full."))
+    'Expected to write a file, the disk is full.'
     >>> sentence(KeyboardInterrupt())
     'KeyboardInterrupt'
     """
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        text = error.strerror  # without "[Errno 28]" before it
+    return " ".join(text.split()) or type(error).__name__

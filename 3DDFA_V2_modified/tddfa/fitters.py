@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,13 +22,14 @@ from .boxes import box_around, box_middles, box_sizes
 from .contract import CROP_MIDDLE, CROP_SIZE, FACE_SIZE
 from .datasets import mat_vertices, read_mat
 from .files import beside
+from .geometry import decompose
 from .interfaces import Detector
 from .morphable import MorphableModel
 
 if TYPE_CHECKING:
     from .regressor import TDDFA
 
-__all__ = ["Fitter", "FitterChoice", "NoFaceError"]
+__all__ = ["Fit", "Fitter", "FitterChoice", "NoFaceError"]
 
 WAYS = ("photo", "crop", "mat")
 
@@ -38,6 +39,16 @@ FARTHEST_MIDDLE, LARGEST_RATIO = 20.0, 1.4
 
 class NoFaceError(ValueError):
     """There is no face where one was looked for; the message is one sentence."""
+
+
+class Fit(NamedTuple):
+    """A face that was found in a picture."""
+
+    vertices: Floats
+    """(N, 3) pixels of the image."""
+    shape: Floats
+    expression: Floats
+    """The face model's coefficients; what they give is brought to the vertices by one affine map."""
 
 
 class Fitter(Protocol):
@@ -59,8 +70,8 @@ class Fitter(Protocol):
     def cropped(self) -> bool:
         """Whether the pictures are crops already."""
 
-    def __call__(self, image: Image, path: Path) -> Floats:
-        """(N, 3) vertices of ``model`` in pixels of the image (H, W, 3) uint8 RGB; ValueError when it has no face."""
+    def __call__(self, image: Image, path: Path) -> Fit:
+        """The face of the image (H, W, 3) uint8 RGB; ValueError when it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,18 +121,18 @@ class PhotoFitter:
         self.regressor, self.detector, self.model = regressor, detector, regressor.model
         self.settings = _settings("photo", regressor)
 
-    def __call__(self, image: Image, path: Path) -> Floats:
+    def __call__(self, image: Image, path: Path) -> Fit:
         boxes = np.asarray(self.detector(image))
         if not len(boxes):
             raise NoFaceError(f"Expected a face in {path.name}, found none; use a photo that shows one larger.")
         box = boxes[np.argmax(box_sizes(boxes))]
         parameters, rois = self.regressor(image, [box], crop_policy="box")
         landmarks = self.regressor.reconstruct(parameters, rois, dense=False)[0]
-        vertices = _fit(self.regressor, image, landmarks)
-        middle = box_middles(box_around(self.model.landmarks(vertices)))
+        fit = _fit(self.regressor, image, landmarks)
+        middle = box_middles(box_around(self.model.landmarks(fit.vertices)))
         if not ((box[:2] < middle) & (middle < box[2:4])).all():
             raise NoFaceError(f"Expected the fit inside the box that was found in {path.name}, it slipped out of it.")
-        return vertices
+        return fit
 
 
 class CropFitter:
@@ -133,15 +144,15 @@ class CropFitter:
         self.regressor, self.model = regressor, regressor.model
         self.settings = _settings("crop", regressor)
 
-    def __call__(self, image: Image, path: Path) -> Floats:
+    def __call__(self, image: Image, path: Path) -> Fit:
         height, width = image.shape[:2]
         if (height, width) != (CROP_SIZE, CROP_SIZE):
             raise ValueError(
                 f"Expected a crop of {CROP_SIZE} x {CROP_SIZE} pixels, {path.name} has {width} x {height}."
             )
         corners = np.array([[CROP_MIDDLE - FACE_SIZE / 2] * 2, [CROP_MIDDLE + FACE_SIZE / 2] * 2])
-        vertices = _fit(self.regressor, image, corners)
-        box = box_around(self.model.landmarks(vertices))
+        fit = _fit(self.regressor, image, corners)
+        box = box_around(self.model.landmarks(fit.vertices))
         ratio = box_sizes(box) / FACE_SIZE
         away = np.abs(box_middles(box) - CROP_MIDDLE).max()
         if away > FARTHEST_MIDDLE or not 1 / LARGEST_RATIO < ratio < LARGEST_RATIO:
@@ -149,7 +160,7 @@ class CropFitter:
                 f"Expected a face of {FACE_SIZE:.0f} pixels in the middle of {path.name}, found one of "
                 f"{ratio * FACE_SIZE:.0f} pixels {away:.0f} pixels away; is it a crop of this project?"
             )
-        return vertices
+        return fit
 
 
 class MatFitter:
@@ -169,14 +180,19 @@ class MatFitter:
         self.model = model
         self.settings = {"how": "mat", "model": _model_mark(model)}
 
-    def __call__(self, image: Image, path: Path) -> Floats:
-        return mat_vertices(read_mat(beside(path, ".mat")), self.model, image_height=image.shape[0])
+    def __call__(self, image: Image, path: Path) -> Fit:
+        labels = read_mat(beside(path, ".mat"))
+        vertices = mat_vertices(labels, self.model, image_height=image.shape[0])
+        counts = self.model.w_shp.shape[1], self.model.w_exp.shape[1]
+        return Fit(vertices, labels.shape[: counts[0]], labels.expression[: counts[1]])
 
 
-def _fit(regressor: TDDFA, image: Image, points: Floats) -> Floats:
-    """(N, 3) vertices in image pixels of the face whose landmarks' box is that of the points."""
+def _fit(regressor: TDDFA, image: Image, points: Floats) -> Fit:
+    """The face whose landmarks' box is that of the points."""
     parameters, rois = regressor(image, [points], crop_policy="landmark")
-    return regressor.reconstruct(parameters, rois, dense=True)[0]
+    vertices = regressor.reconstruct(parameters, rois, dense=True)[0]
+    _, shape, expression = decompose(parameters[0], shape_count=regressor.model.w_shp.shape[1])
+    return Fit(vertices, shape, expression)
 
 
 def _settings(how: str, regressor: TDDFA) -> dict[str, str]:

@@ -82,6 +82,8 @@ class _Recorder(TorchFunctionMode):
         results = result if isinstance(result, tuple) else (result,)
         if not all(isinstance(one, Tensor) for one in results):
             return result  # a size, a device, a number of axes
+        if any(result is one for one in args):
+            return result  # nothing was to be done: float() of float32
         given = args[0] if args and isinstance(args[0], list | tuple) else args
         if any(id(one) in self._names for one in given):
             name = function.__name__.strip("_")

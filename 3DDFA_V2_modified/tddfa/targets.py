@@ -22,12 +22,13 @@ from typing import cast
 import cv2
 import numpy as np
 
-from .arrays import Image, Volume
+from .arrays import Floats, Image, Volume
 from .console import sentence
 from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
 from .files import beside, read_file, result_names, write_bytes
-from .fitters import Fitter, FitterChoice, NoFaceError
+from .fitters import Fit, Fitter, FitterChoice, NoFaceError
+from .morphable import MorphableModel
 from .shards import check_shards, write_pairs
 from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
@@ -143,11 +144,12 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         stale.unlink(missing_ok=True)
     try:
         image = read(picture)
-        vertices = fitter(image, picture)
+        fit = fitter(image, picture)
     except OSError as error:
         raise ValueError(str(error)) from error
-    matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(vertices))
-    placed = transform_points(vertices, matrix)
+    matrix = np.eye(2, 3) if fitter.cropped else crop_matrix(fitter.model.landmarks(fit.vertices))
+    placed = transform_points(fit.vertices, matrix)
+    landmarks = fitter.model.landmarks(placed)
     vertices, triangles = fitter.model.close(placed)
     volume, offset = voxelize(vertices, triangles)
     if not volume.any():
@@ -158,7 +160,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         "settings": fitter.settings,
         "matrix": matrix.tolist(),
         "extent": slice_extent(vertices, triangles, offset),
-        "landmarks": fitter.model.landmarks(placed).round(3).tolist(),
+        "landmarks": landmarks.round(3).tolist(),
+        "parameters": _parameters(fit, landmarks, fitter.model),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     if crop_file is not None:
@@ -168,6 +171,14 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
         write_bytes(crop_file, png)
     save_volume(target, volume, offset=offset, meta=meta)
     return True
+
+
+def _parameters(fit: Fit, landmarks: Floats, model: MorphableModel) -> list[float]:
+    """A 3 x 4 matrix (row by row, model axes to crop pixels) and the coefficients of shape and expression."""
+    face = model.landmarks(model.reconstruct(fit.shape, fit.expression)).astype(np.float64)
+    matrix = np.linalg.lstsq(np.column_stack([face, np.ones(len(face))]), landmarks.astype(np.float64), rcond=None)[0].T
+    numbers = np.concatenate([matrix.ravel(), fit.shape, fit.expression]).astype(np.float32)
+    return [float(str(number)) for number in numbers]  # the shortest that means this float32
 
 
 def _is_valid(target: Path, crop_file: Path | None, *, source: str, settings: dict[str, str]) -> bool:

@@ -28,7 +28,6 @@
 
 # %%
 import math
-
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np

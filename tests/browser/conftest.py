@@ -10,6 +10,8 @@ import pytest
 #: Software rendering of WebGL; nothing is fetched from outside.
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+#: A camera that shows a moving pattern, and nobody who has to allow it.
+ARGUMENTS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,16 @@ TOKEN = "browser-test"
 PORT = 8917
 CELL = """\
 import numpy as np
-from vrnlib.notebook import view
+from vrnlib.notebook import own_photo, sliders, view
 from vrnlib.surface import extract_surface
 z, y, x = np.mgrid[0:40, 0:32, 0:32]
 ball = ((x - 16) ** 2 + (y - 16) ** 2 + ((z - 20) / 2) ** 2 < 90).astype(np.float32)
 view(extract_surface(ball), alt="A grey ball, to see that the view works.")
+def grey(level):
+    return np.full((40, 40, 3), level, np.uint8)
+start = {"level": 100}
+sliders(grey, {"level": (0, 200, 1)}, start=start, sheet={"a": start}, alt="One grey square, to see it.")
+own_photo(lambda photo: photo[:20, :30], alt="A corner of the photo.")
 print("VIEW" + "-DONE")"""
 
 
@@ -112,3 +117,15 @@ def test_notebook_runs_in_jupyterlab_with_a_living_view(page, lab: str, tmp_path
     assert "Error displaying widget" not in page.inner_text("body")
     assert page.query_selector_all(".jp-RenderedImage img"), "no stored picture beside the view"
     assert page.outside == []
+
+    moved = page.locator(".widget-slider [role=slider]").first
+    before = page.locator('.widget-html img[alt*="level"]').get_attribute("src")
+    moved.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector('.widget-html img[alt="The picture for level 101."]', timeout=30_000)
+    assert page.locator('.widget-html img[alt*="level"]').get_attribute("src") != before
+
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Take the photo").click(timeout=30_000)
+    page.wait_for_selector('.widget-html img[alt="A corner of the photo."]', timeout=30_000)
+    page.screenshot(path=str(tmp_path / "widgets.png"))

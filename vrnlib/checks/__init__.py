@@ -25,7 +25,18 @@ from vrnlib.checks.calling import Stopped, call, is_stub, names_of, with_default
 from vrnlib.checks.diagnosis import diagnose
 
 #: The modules with exercises, in the order of the notebooks.
-MODULES = ("start", "cropping", "targets", "architecture", "training", "visualisation")
+MODULES = (
+    "start",
+    "faults",
+    "cropping",
+    "targets",
+    "pipeline",
+    "architecture",
+    "hourglass",
+    "training",
+    "visualisation",
+    "surfaces",
+)
 #: A wrong answer is looked at in this many draws of cases, so that no diagnosis rests on chance.
 DRAWS = 3
 
@@ -58,6 +69,8 @@ class Exercise:
         names: the arguments' names where they are not the solution's own.
         advice: what errors mean in this exercise, (pattern, words).
         tolerance: largest difference from the right answer, relative to its size.
+        may_call: modules of ours that a student's function may use when it is graded, such as that of the network which
+            it is handed.
     """
 
     name: str
@@ -70,6 +83,7 @@ class Exercise:
     names: tuple[str, ...] = ()
     advice: tuple[tuple[str, str], ...] = ()
     tolerance: float = 1e-5
+    may_call: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Exercise({self.name!r}, {len(self.mistakes)} named mistakes)"

@@ -30,6 +30,7 @@ ADVICE: Advice = (
     (r"forward. function|_forward_unimplemented", "the class has no `forward`, or it is not indented into the class"),
     (r"could not be broadcast|must match the size|size mismatch|not aligned", "two shapes do not fit each other"),
     (r"Given groups=|expected input.* to have \d+ channels|should contain \d+ elements", "the channels do not fit"),
+    (r"has no attribute 'buffers'", "the class must be an nn.Module, `class Name(nn.Module)`"),
     (r"is not defined", "inside the function only its arguments and its own names can be relied on"),
     (r"numpy.ndarray' object has no attribute", "the argument is a NumPy array, not a tensor"),
     (r"Tensor' object has no attribute", "the argument is a torch tensor, not a NumPy array"),

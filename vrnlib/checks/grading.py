@@ -69,14 +69,15 @@ def grade(name: str, space: dict[str, Any], points: float, seed: int | None = No
 class Watch:
     """While it is entered, notes the first function of ours that the student's code calls.
 
-    A function lent to go on with (`vrnlib.checks.yours_or_ours`) may be called, save that of the exercise itself. Only
-    calls are seen: who copies the text of a solution is not.
+    Functions lent to go on with (`vrnlib.checks.yours_or_ours`) may be called, save that of the exercise itself, and
+    modules that the exercise allows. Only calls are seen: who copies the text of a solution is not.
     """
 
     def __init__(self, name: str, space: dict[str, Any]) -> None:
         self.seen, self.space = "", space
         others = [exercise for other, exercise in exercises().items() if other != name]
         self.lent = {code for exercise in others for code in _codes(exercise)}
+        self.allowed = exercises()[name].may_call
 
     def __enter__(self) -> None:
         self.before = sys.getprofile()
@@ -87,6 +88,8 @@ class Watch:
 
     def _note(self, frame: types.FrameType, event: str, _: Any) -> None:
         if self.seen or event != "call" or not _is_ours(frame) or frame.f_code in self.lent:
+            return
+        if frame.f_globals["__name__"] in self.allowed:
             return
         above = frame.f_back
         while above is not None and not _is_ours(above):

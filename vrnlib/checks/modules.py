@@ -47,7 +47,12 @@ def block_answer(block: Function, inputs: int, outputs: int, x: Tensor) -> tuple
     module = fill_by_shape(block(inputs, outputs))
     with torch.no_grad():
         y = module(x)
-    return y, sum(parameter.numel() for parameter in module.parameters())
+    return y, parameters(module)
+
+
+def parameters(module: nn.Module) -> int:
+    """How many numbers the module learns."""
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 class Variant(nn.Module):
@@ -124,6 +129,48 @@ def examine_block(block: Function, cases: list[Case]) -> str | None:
         or _response(cases)
         or _numbers(worst)
     )
+
+
+def examine_module(
+    kind: Callable[..., Any], cases: list[Case], name: str, layers: Callable[[nn.Module, Case], str | None]
+) -> str | None:
+    """What is wrong with a module of another form than a block; `layers` looks at what it is made of."""
+    worst = next((case for case in cases if not _right(case)), cases[0])
+    first, second, x = worst.arguments.values()
+    module = kind(first, second)
+    if not isinstance(module, nn.Module):
+        return f"the class must be an nn.Module: `class {name}(nn.Module)`."
+    module = fill_by_shape(module)
+    return (
+        _calls(module, x)
+        or _whole_shape(worst, x)
+        or layers(module, worst)
+        or _unused(module, x)
+        or _modes(module, x)
+        or _difference(worst)
+    )
+
+
+def _whole_shape(case: Case, x: Tensor) -> str | None:
+    got, wanted = tuple(case.got[0].shape), tuple(case.wanted[0].shape)
+    return None if got == wanted else f"an input {tuple(x.shape)} needs an output {wanted}, got the shape {got}."
+
+
+def _unused(module: nn.Module, x: Tensor) -> str | None:
+    """A layer with parameters that `forward` never calls."""
+    called: set[str] = set()
+    owners = {name: part for name, part in module.named_modules() if name and list(part.parameters(recurse=False))}
+    handles = [part.register_forward_hook(lambda *_, name=name: called.add(name)) for name, part in owners.items()]
+    with torch.no_grad():
+        module(x)
+    for handle in handles:
+        handle.remove()
+    idle = next((name for name in owners if name not in called), None)
+    if idle is None:
+        return None
+    whole = [name for name, _ in module.named_modules() if name and f"{idle}.".startswith(f"{name}.")]
+    unused = next(name for name in whole if not any(one.startswith(f"{name}.") or one == name for one in called))
+    return f"`self.{unused}` is made, but `forward` never calls it."
 
 
 def _right(case: Case) -> bool:
@@ -245,9 +292,14 @@ def _response(cases: list[Case]) -> str | None:
 
 def _numbers(case: Case) -> str:
     """What is left to say: the number of parameters, or how far the response is from the right one."""
-    (y, count), (right, wanted) = case.got, case.wanted
+    count, wanted = case.got[1], case.wanted[1]
     if count != wanted:
         return f"the block has {count:,} parameters, {wanted:,} were expected."
+    return _difference(case)
+
+
+def _difference(case: Case) -> str:
+    y, right = case.got[0], case.wanted[0]
     largest = float((y - right).abs().max())
     return f"the parameters are right, but the response differs by up to {largest:.3g}; is every layer used, and once?"
 

@@ -40,6 +40,7 @@ def _pose_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases = []
     for _ in range(3):
         rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+        rotation *= np.sign(np.linalg.det(rotation))  # +1: a turn, no mirror
         cases.append((float(rng.uniform(0.5, 2)), rotation, rng.uniform(-20, 90, 3)))
     return cases
 

@@ -50,7 +50,7 @@ def _point_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     ]
 
 
-def _surface_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+def surface_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     """One mesh that looks outwards and one that looks inwards."""
     vertices, faces = _ball(rng)
     return [_tetrahedron(rng), (vertices, faces[:, ::-1])]
@@ -109,7 +109,7 @@ TO_CROP_PIXELS = Exercise(
 SIGNED_VOLUME = Exercise(
     name="signed_volume",
     solution=signed_volume,
-    cases=_surface_cases,
+    cases=surface_cases,
     mistakes={
         "that is six times the volume; a tetrahedron is a sixth of the box.": lambda v, f: 6 * signed_volume(v, f),
         "the sign is lost, and the sign was what we wanted to know.": lambda v, f: abs(signed_volume(v, f)),
@@ -134,7 +134,7 @@ SIGNED_VOLUME = Exercise(
 UPRIGHT = Exercise(
     name="upright",
     solution=upright,
-    cases=_surface_cases,
+    cases=surface_cases,
     canonical=_sorted_triangles,
     mistakes={
         (

@@ -216,7 +216,7 @@ def start(recipe: Recipe, kind: type[Any], config: Any) -> Any:
     if recipe.init is None:
         return kind(replace(config, **widths))
     network = load_network(recipe.init, kind)
-    wider = replace(network.config, **widths)
+    wider = config if recipe.reference else replace(network.config, **widths)
     return network if wider == network.config else grow(network, kind(wider))
 
 

@@ -84,18 +84,19 @@ td, th { border: 1px solid var(--line); padding: .3rem .6rem; vertical-align: to
 """
 
 
-def write_site(folder: Path) -> None:
+def write_site(folder: Path, sources: list[Path] | None = None) -> None:
     """Execute the lectures; write ``index.html``, a page for each, ``teaching.html``, and the 3D views in ``views/``.
 
     Args:
         folder: does not exist, or is empty.
+        sources: the notebooks; none means all.
     """
     from pygments.formatters import HtmlFormatter
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "views").mkdir()
     os.environ["VRN_VIEW_PAGES"] = str((folder / "views").absolute())
-    files = source_files()
+    files = sources or source_files()
     cards = []
     try:
         for source in files:

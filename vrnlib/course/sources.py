@@ -10,17 +10,24 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from vrnlib import __version__
+
 #: Where the repository is published; badges and set-up cells are made of it.
 REPOSITORY = "https://github.com/vrn-workbook/vrn-workbook"
 NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 
+#: The first cell's beginning: the wheel of this release if there is one, else a compilation; what Colab brings stays.
 SETUP = f"""\
 # On Colab this installs what is missing; anywhere else it does nothing.
 import importlib.util, subprocess, sys
+from importlib.metadata import distributions
 
 if importlib.util.find_spec("vrnlib") is None:
-    address = "git+{REPOSITORY}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", address], check=True)"""
+    address, pip = "{REPOSITORY}", [sys.executable, "-m", "pip", "install", "-q"]
+    wheel = ["--no-index", "--no-deps", "-f", f"{{address}}/releases/expanded_assets/v{__version__}", "vrn-workbook"]
+    source = "vrn-workbook" if subprocess.run([*pip, *wheel]).returncode == 0 else f"git+{{address}}"
+    own = [f"{{d.name}}=={{d.version}}" for d in distributions() if d.name in "torch numpy protobuf ipywidgets".split()]
+    subprocess.run([*pip, *own, source], check=True)"""
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 NUMBERS = ("minutes_cpu", "minutes_t4", "memory_gb", "download_mb")

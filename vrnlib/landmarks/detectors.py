@@ -55,7 +55,7 @@ def detect(image: NDArray[np.uint8], detector: Detector | None = None) -> list[L
     Args:
         image: (H, W, 3) uint8 RGB.
         detector: default `OpenDetector`. Its models are loaded once and kept; for the very first time a network is
-            exported for ONNX Runtime, which takes seconds.
+            exported for ONNX Runtime, in half a second.
 
     Raises:
         PhotoError: no photo, or one that is too small.

@@ -136,7 +136,7 @@ def validate(network: nn.Module, task: Task[Any], config: TrainingConfig, engine
     own = Subset(task.held_out, range(engine.process_index, count, engine.num_processes))
     loader = DataLoader(own, batch_size=config.batch, num_workers=min(config.workers, 1))
     total = sum(task.score(network, on_device(batch, engine)).double().sum().item() for batch in loader)
-    return engine.reduce(torch.tensor(total, device=engine.device)).item() / count
+    return engine.reduce(torch.tensor(total, dtype=torch.float64, device=engine.device)).item() / count
 
 
 def fit(
