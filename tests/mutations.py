@@ -55,7 +55,7 @@ FAULTS = (
           "return -(logits.log_softmax(1) * solid).sum(1).mean()",
           "test_training_loop.py::test_voxel_loss_is_a_mean_over_voxels_and_not_a_softmax_over_depth"),
     Fault("a volume's probabilities are sigmoids, no softmax over depth", "vrnlib/reconstruct.py",
-          "torch.sigmoid(vrn(crop))", "torch.softmax(vrn(crop), 1)",
+          "torch.sigmoid(logits)", "torch.softmax(logits, 1)",
           "test_reconstruct.py::test_every_face_becomes_a_surface"),
     Fault("the face in a crop is 90 pixels large, without a plot's margins", CORE + "crop.py",
           "FACE_SIZE / math.sqrt(", "49.0 / math.sqrt(",

@@ -1,9 +1,14 @@
-"""Test-time augmentation: what a network that sees a reduced picture loses between its columns comes back.
+"""How a VRN is run: a reduced crop is seen four times, and ONNX Runtime does the work.
 
 A VRN whose crop is brought to 128 pixels knows a column of the volume every 6 pixels, and steps show on the surface.
 Shown again half a column further, the face falls differently on the columns. The mean over four such crops, two of
 them mirrored, has no steps and is more exact (measured in the card of the weights). The shifts go to either side, so
-that none is longer than those of the training. `FlipShiftEnsemble` runs on torch, `OnnxVRN` in a quarter of its time.
+that none is longer than those of the training. `FlipShiftEnsemble` says so in torch.
+
+Half of the time of a small VRN in torch goes into enlarging 200 slices from the lattice of the feature map to every
+voxel, four times. All of that is linear: a row of the volume is a weighted sum of rows of the lattice, shifted,
+mirrored or not. `OnnxVRN` puts the weights of the four crops side by side, so that one product along x and one along y
+give the mean of all: the same numbers, up to rounding, in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -70,13 +75,7 @@ def shifted(picture: Tensor, dx: int, dy: int) -> Tensor:
 class OnnxVRN:
     """A VRN, VRNGuided or VRNMultitask from a crop to logits; it is exported when it is first used.
 
-    Its convolutions run by ONNX Runtime, its enlargement is two matrix products. Half of the time of a small VRN in
-    torch goes into enlarging 200 slices from the lattice of the feature map to every voxel, four times for four crops.
-    All of that is linear: a row of the volume is a weighted sum of rows of the lattice, shifted, mirrored or not. So
-    the weights of the four crops are put side by side, and one product along x and one along y give the mean of all.
-    The numbers are those of `FlipShiftEnsemble` up to rounding.
-
-    A network that reduces its crop sees it four times, as in `FlipShiftEnsemble`.
+    A network that reduces its crop sees it four times, as `FlipShiftEnsemble` does.
 
     Args:
         network: in evaluation mode.

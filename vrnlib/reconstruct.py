@@ -85,11 +85,11 @@ class Reconstruction:
 def open_networks(*, vrn: Any = "vrn_open", fan: Any = "fan_open") -> Networks:
     """Load networks by the name or path of their weights; a network that is loaded already is taken as it is.
 
-    Both are run by ONNX Runtime (`vrnlib.ensemble`, `vrnlib.landmarks.onnx_fan`).
+    Both are run by ONNX Runtime (`vrnlib.ensemble.OnnxVRN`, `vrnlib.landmarks.onnx_fan`).
 
     Args:
         vrn: a VRN, VRNGuided or VRNMultitask, see `vrnlib.weight_files.load_network`; one that reduces its crop
-            predicts four times (`vrnlib.ensemble`).
+            predicts four times.
         fan: None leaves it out.
 
     Raises:
