@@ -69,7 +69,7 @@ def moved_by(d: int) -> np.ndarray:
     return shown
 
 sheet = {f"d = {d}": {"d": d} for d in (0, 5, 10, 20, 30, 60)}
-alt = "Two ovals, one moved to the right by 0 to 60 pixels; the bar below them shrinks."
+alt = "Two outlines of a face, one moved to the right by 0 to 60 pixels; the bar below them shrinks."
 sliders(moved_by, {"d": (0, 90, 1)}, start={"d": 10}, sheet=sheet, alt=alt, columns=3)
 
 # %% [markdown]
@@ -164,13 +164,14 @@ percentile_interval = yours_or_ours("percentile_interval", globals())
 groups = {"all": np.ones(len(verdict.yaws), bool)} | yaw_bins(verdict.yaws)
 groups = {name: inside for name, inside in groups.items() if inside.sum() >= 3}
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
+COLORS = ("tab:orange", "tab:blue", "lightsteelblue", "lightgray")
 for place, (name, values) in enumerate(scores.items()):
     for column, inside in enumerate(groups.values()):
         chosen = values[inside]
         draws = np.random.default_rng(0).integers(0, len(chosen), (2000, len(chosen)))
         low, high = percentile_interval(chosen, draws)
         x, mean = column + 0.2 * place, chosen.mean()
-        axis.bar(x, mean, 0.18, color=f"C{place}", label=name if column == 0 else None)
+        axis.bar(x, mean, 0.18, color=COLORS[place], label=name if column == 0 else None)
         axis.errorbar(x, mean, [[mean - low], [high - mean]], color="black", capsize=3)
 axis.set(ylabel="IoU", ylim=(0, 1), xticks=np.arange(len(groups)) + 0.3)
 axis.set_xticklabels([f"|yaw| {name}\n{inside.sum()} faces" for name, inside in groups.items()])
