@@ -104,6 +104,13 @@ def test_the_student_sees_hint_and_typical_error_and_every_signature(source: Pat
 
 
 @EACH
+def test_the_teachers_plan_has_the_notebooks_minutes(source: Path):
+    minutes = course.read_source(source).metadata.workbook.minutes_cpu
+    plan = (course.NOTEBOOKS / "TEACHING.md").read_text(encoding="utf-8")
+    assert re.search(rf"\]\({source.stem}\.ipynb\) \|[^|]*\| {minutes} min \|", plan)
+
+
+@EACH
 def test_badges_open_the_copy_that_they_stand_in(source: Path):
     lecture = course.read_source(source)
     for notebook, folder in ((lecture, "notebooks"), (course.student_notebook(lecture), "notebooks/student")):
