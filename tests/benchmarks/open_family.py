@@ -107,7 +107,7 @@ def main() -> None:
     if {"VRN_ASSETS", "VRN_REFERENCE"} <= os.environ.keys():
         report["photographs"] = on_photographs(regressor, detector)
         report["photographs, detector and FAN"] = whole_way()
-    print(json.dumps(report, indent=2, default=float))
+    print(json.dumps(report, indent=2, default=lambda value: np.asarray(value).tolist()))
 
 
 if __name__ == "__main__":
