@@ -14,7 +14,7 @@ from pathlib import Path
 
 PACKAGES = (
     *("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "accelerate"),
-    *("safetensors", "tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "pyyaml", "onnx", "onnxruntime"),
+    *("safetensors", "tqdm", "pooch", "trimesh", "k3d", "ipywidgets", "anywidget", "pyyaml", "onnx", "onnxruntime"),
 )
 OPTIONAL_PACKAGES = ("face-alignment", "jupyterlab", "jupytext", "tensorboard", "anny")
 COMPILED = ("tddfa._nms", "tddfa._raster", "tddfa._voxelize")
