@@ -6,7 +6,11 @@ landmarks. The matrix is kept with the crop, so that everything found in the cro
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +28,7 @@ from tddfa.crop import (
     transform_points,
     warp_similarity,
 )
+from tddfa.images import OWN
 from vrnlib.landmarks import Landmarks
 
 __all__ = [
@@ -33,7 +38,9 @@ __all__ = [
     "crop_face",
     "crop_matrix",
     "describe_crop",
+    "described_photo",
     "invert_matrix",
+    "of_more_faces",
     "similarity_scale",
     "transform_points",
     "warp_similarity",
@@ -140,3 +147,24 @@ def describe_crop(
 def _rounded(points: NDArray[np.float32]) -> list[list[float]]:
     """To thousandths of a pixel."""
     return np.round(points.astype(float), 3).tolist()
+
+
+def described_photo(about: str | PathLike[str], software: str = OWN) -> str | None:
+    """The name of the photo that a .json of ours tells of; None for another program's, or none.
+
+    Args:
+        about: the .json.
+        software: what its "software" begins with; default any of our commands.
+    """
+    try:
+        told = json.loads(Path(about).read_text(encoding="utf-8"))
+        return str(told["photo"]) if told["software"].startswith(software) else None
+    except Exception:  # not there, not readable, no JSON, another one
+        return None
+
+
+def of_more_faces(folder: Path, name: str, photo_name: str, number: int, software: str) -> Iterator[str]:
+    """NAME_K for the results of a photo's faces from this number on, which an earlier run found and this did not."""
+    while described_photo(folder / f"{name}_{number}.json", software) == photo_name:
+        yield f"{name}_{number}"
+        number += 1

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tddfa.contract import SLICES_PER_PIXEL
 from tddfa.files import write_bytes
-from vrnlib.crop import describe_crop
+from vrnlib.crop import describe_crop, of_more_faces
 from vrnlib.show import k3d_html, png_bytes, summary_picture
 from vrnlib.surface import Surface, upright
 
@@ -173,7 +173,9 @@ def save(
             stem = f"{Path(name).name}_{number - 1}"
             _refuse_foreign(folder, stem)
             _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
-        return _move_all(stage, folder, stale=_of_more_faces(folder, Path(name).name, photo_name, number))
+        older = of_more_faces(folder, Path(name).name, photo_name, number, MARK)
+        stale = [path for stem in older for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+        return _move_all(stage, folder, stale=stale)
     except OSError as error:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -229,21 +231,6 @@ def _refuse_foreign(folder: Path, stem: str) -> None:
         if (folder / f"{stem}{ending}").exists():
             found = folder / f"{stem}{ending}"
             raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
-
-
-def _of_more_faces(folder: Path, name: str, photo_name: str, number: int) -> list[Path]:
-    """What an earlier run wrote of the same photo's faces from this number on."""
-    stale: list[Path] = []
-    while True:
-        stem = f"{name}_{number}"
-        try:
-            about = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-            if about["software"] != MARK or about["photo"] != photo_name:
-                return stale
-        except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours
-            return stale
-        stale += [path for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
-        number += 1
 
 
 def _move_all(stage: Path, folder: Path, *, stale: list[Path]) -> list[Path]:

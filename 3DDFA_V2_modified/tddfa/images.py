@@ -98,7 +98,7 @@ def read_photo(
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
-                if picture.format == "JPEG" and (data := path.read_bytes()).rfind(END) < data.rfind(SCAN):
+                if picture.format == "JPEG" and _lacks_its_end(data := path.read_bytes()):
                     cut_off, photo = True, _almost_whole(path, data)
                 else:
                     picture.load()
@@ -218,6 +218,11 @@ def _why_no_photo(path: Path) -> str | None:
 def _is_heic(path: Path) -> bool:
     with open(path, "rb") as file:
         return file.read(12)[4:] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")
+
+
+def _lacks_its_end(jpeg: bytes) -> bool:
+    """Whether pixels begin after the last end; of a whole file only the few bytes from its end on are looked at."""
+    return jpeg.find(SCAN, max(jpeg.rfind(END), 0)) >= 0
 
 
 def _almost_whole(path: Path, data: bytes) -> NDArray[np.uint8]:

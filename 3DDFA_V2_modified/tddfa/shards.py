@@ -16,7 +16,7 @@ from .files import replacing
 from .images import read_photo
 from .volume_file import load_volume
 
-__all__ = ["PICTURES", "check_shards", "pair_files", "shard_path", "write_pairs", "write_shard"]
+__all__ = ["PICTURES", "check_shards", "need_webdataset", "pair_files", "shard_path", "write_pairs", "write_shard"]
 
 PICTURES = (".png", ".jpg", ".jpeg")
 """Endings of a pair's picture."""
@@ -31,6 +31,11 @@ def check_shards(per_shard: int) -> None:
     """ValueError, one sentence, unless shards of so many pairs can be written."""
     if per_shard < 1:
         raise ValueError(f"Expected at least one pair to a shard, got {per_shard}; 1000 is usual.")
+    need_webdataset()
+
+
+def need_webdataset() -> None:
+    """ValueError, one sentence, unless WebDataset is installed."""
     try:
         import webdataset  # noqa: F401
     except ImportError as error:

@@ -118,7 +118,7 @@ def claimed(out: Path) -> dict[str, str]:
 
 
 def write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all; of names that are no UTF-8 the odd bytes are escaped."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_bytes(path, text.getvalue().encode("utf-8"))
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tddfa.files import write_bytes
-from vrnlib.commands.photos import Job, add_photo_arguments, made_from, no_face, photo_detector, run_photos
-from vrnlib.crop import CROP_SIZE, crop_face, describe_crop
+from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
+from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
 from vrnlib.show import png_bytes
 
@@ -133,7 +133,8 @@ def is_ours(path: Path) -> bool:
 
 def _remove_older(out: Path, name: str, photo: str, number: int) -> None:
     """Crops that an earlier run made of more faces of the same photo go."""
-    while made_from(out / f"{name}_{number}.json", MARK) == photo and is_ours(out / f"{name}_{number}.png"):
+    for stem in of_more_faces(out, name, photo, number, MARK):
+        if not is_ours(out / f"{stem}.png"):
+            return
         for ending in (".png", ".json"):
-            (out / f"{name}_{number}{ending}").unlink(missing_ok=True)
-        number += 1
+            (out / f"{stem}{ending}").unlink(missing_ok=True)

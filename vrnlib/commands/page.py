@@ -6,10 +6,12 @@ its faces were found; what a visit may download is deleted when the visit ends, 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +200,6 @@ def serving(
     Raises:
         OSError: the port is taken.
     """
-    import os
-
     with tempfile.TemporaryDirectory(prefix=".vrn-app-", ignore_cleanup_errors=True) as folder:
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")  # Gradio asks nowhere else
@@ -237,7 +237,6 @@ def _upload(payload: Any) -> tuple[Path, str] | None:
 
 def _told(job: Callable[..., Any]) -> Callable[..., Any]:
     """The job, whose errors for users reach the page as sentences."""
-    from functools import wraps
 
     @wraps(job)
     def told(*arguments: Any) -> Any:

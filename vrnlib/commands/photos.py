@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import errno
-import io
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tddfa.console import sentence
-from tddfa.files import result_names, write_bytes
-from tddfa.images import OWN
+from tddfa.files import result_names
+from tddfa.target_folder import write_table
 
 if TYPE_CHECKING:
     from vrnlib.landmarks import Landmarks
@@ -198,12 +195,13 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
         ValueError: a photo or argument that is of no use, or no result at all; one sentence.
         OSError: something that the next photo would meet, too, such as a full disk; one sentence.
     """
+    from vrnlib.crop import described_photo
     from vrnlib.images import PhotoError, read_photo
 
     check_photo_arguments(arguments)
 
     def done(path: Path, name: str) -> bool:
-        return arguments.resume and made_from(arguments.out / f"{name}_0.json", software) == path.name
+        return arguments.resume and described_photo(arguments.out / f"{name}_0.json", software) == path.name
 
     if one_photo(arguments):
         path = arguments.photos[0]
@@ -215,27 +213,27 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
     chosen = choose_photos(arguments)
     listing = arguments.out / SKIPPED
     check_listing(listing)
-    kept = [done(path, name) for path, name in zip(chosen.photos, chosen.names, strict=True)]
-    skipped = [] if all(kept) else _each_photo(chosen, prepare(), kept=kept, title=made)
+    named = list(zip(chosen.photos, chosen.names, strict=True))
+    todo = [(path, name) for path, name in named if not done(path, name)]
+    skipped = _each_photo(todo, prepare(), title=made) if todo else []
     write_listing(listing, [*chosen.left_out, *skipped])
-    count = len(chosen.photos)
+    count, kept = len(named), len(named) - len(todo)
     if len(skipped) == count:
         raise PhotoError(f"None of the {count} photos could be {made}; {listing} says why.")
-    there = f", {sum(kept)} of them before" if any(kept) else ""
+    there = f", {kept} of them before" if kept else ""
     print(f"{count - len(skipped)} of {count} photos {made} into {arguments.out}{there}.")
     if skipped:
         print(f"reasons: {listing}")
     return 0
 
 
-def _each_photo(chosen: Chosen, job: Job, *, kept: list[bool], title: str) -> list[tuple[Path, str]]:
-    """Do a job for each photo that is not kept, with a bar; gives those that were skipped, each with the reason."""
+def _each_photo(photos: Sequence[tuple[Path, str]], job: Job, *, title: str) -> list[tuple[Path, str]]:
+    """Do a job for each photo and name, with a bar; gives the photos that were skipped, each with the reason."""
     from tqdm import tqdm
 
     from vrnlib.images import read_photo
 
     skipped: list[tuple[Path, str]] = []
-    photos = [one for one, there in zip(zip(chosen.photos, chosen.names, strict=True), kept, strict=True) if not there]
     with tqdm(photos, unit="photo", desc=title) as bar:
         for path, name in bar:
             try:
@@ -246,20 +244,6 @@ def _each_photo(chosen: Chosen, job: Job, *, kept: list[bool], title: str) -> li
                 skipped.append((path, sentence(error)))
                 bar.write(f"skipped: {skipped[-1][1]}", file=sys.stderr)
     return skipped
-
-
-def made_from(about: Path, software: str = OWN) -> str | None:
-    """The name of the photo that a .json of ours tells of; None for another program's, or none.
-
-    Args:
-        about: the .json.
-        software: what its "software" begins with; default any of our commands.
-    """
-    try:
-        told = json.loads(about.read_text(encoding="utf-8"))
-        return str(told["photo"]) if told["software"].startswith(software) else None
-    except Exception:  # not there, not readable, no JSON, another one
-        return None
 
 
 def check_listing(path: Path) -> None:
@@ -273,11 +257,9 @@ def check_listing(path: Path) -> None:
 
 def write_listing(path: Path, skipped: Sequence[tuple[Path, str]]) -> None:
     """A table of files and the reasons why they have no result; a name that is no UTF-8 is written with \\x escapes."""
-    text = io.StringIO()
     rows = [(os.fsencode(photo.name).decode("utf-8", "backslashreplace"), reason) for photo, reason in skipped]
-    csv.writer(text, lineterminator="\n").writerows([SKIPPED_HEADER, *rows])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    write_table(path, SKIPPED_HEADER, rows)
 
 
 def no_face(path: Path) -> ValueError:
@@ -291,7 +273,9 @@ def _goes_with_a_result(path: Path) -> bool:
     """Whether a file without a picture is one of ours, too: nobody took it for a photo."""
     if path.name == SKIPPED:
         return True
-    return path.suffix != ".png" and made_from(path.with_suffix(".json")) is not None
+    from vrnlib.crop import described_photo
+
+    return path.suffix != ".png" and described_photo(path.with_suffix(".json")) is not None
 
 
 def _ends_all(error: BaseException | None) -> bool:

@@ -74,8 +74,8 @@ def write_course(folder: Path) -> None:
 def assignment(lecture: NotebookNode) -> NotebookNode:
     """A lecture as nbgrader's source of an assignment: marks kept, hidden tests and mark schemes added, no outputs."""
     notebook = copy.deepcopy(lecture)
-    notebook.cells = []
-    for cell in copy.deepcopy(lecture).cells:
+    cells, notebook.cells = notebook.cells, []
+    for cell in cells:
         if cell.metadata.get("lecture"):
             continue
         workbook = cell.metadata.get("workbook", {})

@@ -20,8 +20,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def student_notebook(lecture: NotebookNode) -> NotebookNode:
     """The student's copy of a lecture: stubs, hints without solutions, places for answers in words, no outputs."""
     student = copy.deepcopy(lecture)
-    student.cells = []
-    for cell in copy.deepcopy(lecture).cells:
+    cells, student.cells = student.cells, []
+    for cell in cells:
         if cell.metadata.get("lecture"):
             continue
         student.cells.append(cell)

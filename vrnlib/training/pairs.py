@@ -23,7 +23,7 @@ from torch.utils.data import Dataset, get_worker_info
 from tddfa.arrays import Floats, Volume
 from tddfa.files import beside
 from tddfa.images import read_photo
-from tddfa.shards import PICTURES
+from tddfa.shards import PICTURES, need_webdataset
 from tddfa.volume_file import load_volume
 from vrnlib.crop import CROP_SIZE
 from vrnlib.training.augment import Augmentation, moved_picture, to_picture
@@ -201,10 +201,9 @@ class ShardPairs(Dataset[tuple[Tensor, Tensor]]):
 
 def shard_urls(source: str) -> list[str]:
     """The shards that `ShardPairs` reads for a source. Raises ValueError as that does."""
-    try:
-        from webdataset.shardlists import expand_urls
-    except ImportError as error:
-        raise ValueError('Expected WebDataset for shards, found none; pip install "vrn-workbook[train]".') from error
+    need_webdataset()
+    from webdataset.shardlists import expand_urls
+
     scheme = urlsplit(source).scheme
     if len(scheme) > 1 and scheme not in SCHEMES:  # one letter is a drive
         raise ValueError(f"Expected shards in files or at {', '.join(SCHEMES[2:])}, got {scheme}: of {source}.")
