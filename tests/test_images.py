@@ -9,8 +9,8 @@ from skimage.data import astronaut
 
 import tddfa.images
 from tddfa.console import Note
+from tddfa.images import png_bytes
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
-from vrnlib.show import png_bytes
 
 
 @pytest.fixture

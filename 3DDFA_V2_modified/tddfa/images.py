@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL.PngImagePlugin import PngInfo
 
 from .console import Note, sentence
 
@@ -27,6 +28,7 @@ __all__ = [
     "checked_image",
     "is_own_picture",
     "list_photos",
+    "png_bytes",
     "read_photo",
 ]
 
@@ -195,6 +197,15 @@ def is_own_picture(path: str | PathLike[str]) -> bool:
         return "volume" in about and "matrix" in about  # a reconstruction of before the mark
     except Exception:  # no PNG, no JSON, other JSON, not readable, …
         return False
+
+
+def png_bytes(picture: NDArray[np.uint8], *, software: str | None = None) -> bytes:
+    """A picture as the bytes of a PNG file; with the program's name in it, :func:`is_own_picture` knows it."""
+    buffer, text = io.BytesIO(), PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
+    return buffer.getvalue()
 
 
 def _why_no_photo(path: Path) -> str | None:
