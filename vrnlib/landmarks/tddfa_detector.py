@@ -91,10 +91,11 @@ class TDDFADetector:
         second = self._again(image, first)
         mirrored = [mirrored_points(one, image.shape[1]) for one in second]
         third = self._again(np.ascontiguousarray(image[:, ::-1]), mirrored)
-        third = np.array([mirrored_points(one, image.shape[1]) for one in third]).reshape(second.shape)
+        third = np.array([mirrored_points(one, image.shape[1]) for one in third], np.float32).reshape(second.shape)
         sizes = np.maximum(box_sizes(box_around(second)), 1e-6)
         moved = _distances(first, second) / sizes + _distances(second, third) / sizes
-        return (second + third) / 2, np.sqrt(scores[rows] * np.clip(1 - moved / UNSTEADY, 0, 1))
+        middle = ((second + third) / 2).astype(np.float32)
+        return middle, np.sqrt(scores[rows] * np.clip(1 - moved / UNSTEADY, 0, 1))
 
     def _again(self, image: NDArray[np.uint8], points: Sequence[Floats] | Floats) -> NDArray[np.float32]:
         """The points (F, 68, 3) that the regressor finds where it is shown others (F, 68, 3)."""
