@@ -183,6 +183,17 @@ def test_other_commands_bring_their_own_arguments(command, capsys):
     assert "usage: vrn " + command in capsys.readouterr().out
 
 
+def test_addresses_are_to_be_downloaded_first(networks, tmp_path, capsys):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    for arguments in (
+        ["targets", "https://example.org/faces"],
+        ["reconstruct", "https://example.org/face.jpg"],
+        ["evaluate", "volumes", "--weights", "https://example.org/vrn.pth"],
+    ):
+        assert cli.main([*arguments, "-o", str(tmp_path / "out")]) == 1
+        assert "an address; download" in capsys.readouterr().err, arguments
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--version"])

@@ -80,6 +80,13 @@ def test_wrong_points_are_sentences(tmp_path):
             assert wrong.name in str(caught.value)
 
 
+def test_what_is_wrong_with_a_file_is_said(tmp_path):
+    (tmp_path / "a.pts").write_text("")
+    for path, reason in ((tmp_path / "a.pts", "without { and }"), ("https://example.org/a.mat", "download it")):
+        with pytest.raises(LandmarkError, match=reason):
+            read_points(path)
+
+
 def test_points_for_a_photo(tmp_path):
     for name in ("a.mat", "b.npy", "b.pts"):
         (tmp_path / name).touch()

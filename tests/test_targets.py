@@ -487,11 +487,14 @@ def test_300w_lp_as_downloaded(samples, tmp_path, capsys):
         save_mat(path.with_suffix(".mat"), sample, points="pt2d")
     save_mat((root / "landmarks").with_suffix(".mat"), samples[0])
     save_image(root / "AFW" / "AFW_9_0.jpg", samples[0])
+    (root / "Code.txt").write_text("no photo")
     bfm = save_model(tmp_path / "model.pkl")
     before, model = snapshot(root), MorphableModel.load(bfm)
     command = ["targets", str(root), "-o", str(out), "--mat", "--bfm", str(bfm), "--keep-pairs"]
     assert cli.main(command) == 0
-    assert f"{COUNT} targets made, 0 were there, 1 failed" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"{COUNT} targets made, 0 were there, 1 failed" in said.out
+    assert "left out: Code.txt (no picture)\n" in said.err  # and not the .mat files
     for number, sample in enumerate(samples):
         volume, _, meta = load_volume(out / ("AFW_Flip" if number % 2 else "AFW") / f"AFW_{number}_0.npz")
         p = sample.parameters

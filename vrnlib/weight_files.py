@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from tddfa.checkpoints import fill, read_checkpoint
-from tddfa.files import write_bytes
+from tddfa.files import is_address, write_bytes
 from vrnlib.network import (
     FAN,
     VRN,
@@ -99,6 +99,8 @@ def weights_path(name: str | Path) -> Path:
     packaged = WEIGHTS / f"{name}.safetensors"
     path = packaged if packaged.exists() else Path(name)
     if not path.is_file():
+        if is_address(path):
+            raise FileNotFoundError(f"Expected a file of weights, {path} is an address; download it and name the file.")
         known = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
         raise FileNotFoundError(f"no weights at {path}; give a .safetensors or .pth file or one of {known}")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import threading
@@ -95,10 +96,12 @@ def sentence(error: BaseException) -> str:
     'Expected a photo, got a folder.'
     >>> sentence(OSError(28, "Expected to write a file, the disk is full."))
     'Expected to write a file, the disk is full.'
+    >>> sentence(OSError(36, "File name too long", "face.png"))
+    'face.png: File name too long'
     >>> sentence(KeyboardInterrupt())
     'KeyboardInterrupt'
     """
     text = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is None:
-        text = error.strerror  # without "[Errno 28]" before it
+    if isinstance(error, OSError) and error.strerror:  # without "[Errno 28]" before it
+        text = error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
     return " ".join(text.split()) or type(error).__name__

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["beside", "check_file", "check_target", "read_file", "replacing", "result_names", "write_bytes"]
+__all__ = [
+    "beside",
+    "check_file",
+    "check_target",
+    "is_address",
+    "read_file",
+    "replacing",
+    "result_names",
+    "write_bytes",
+]
 
 
 def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path:
@@ -21,19 +31,30 @@ def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path
         what: the kind of file with its article, for the message.
 
     Raises:
-        FileNotFoundError: nothing there.
+        FileNotFoundError: nothing there, or an address, which is to be downloaded first.
         ValueError: no regular file, or too large a one.
     """
     path = Path(path)
     if not path.is_file():
         if path.exists():
             raise ValueError(f"Expected {what}, {path} is a folder, a device or a pipe; name a file.")
+        if is_address(path):
+            raise FileNotFoundError(f"Expected {what}, {path} is an address; download it and name the file.")
         raise FileNotFoundError(f"Expected {what} at {path}, found no such file; check the path.")
     if path.stat().st_size > largest:
         raise ValueError(
             f"Expected {what} of up to {largest:,} bytes, {path} has {path.stat().st_size:,}; is it another file?"
         )
     return path
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Whether a path that is not there is an address of the net; ``Path`` has made one slash of two.
+
+    >>> is_address("https://example.org/face.jpg"), is_address(Path("s3://faces/a.jpg")), is_address("c:/faces/a.jpg")
+    (True, True, False)
+    """
+    return bool(re.match(r"[a-z][a-z0-9+.-]+:(/|.*;base64,)", str(path), re.IGNORECASE))  # one letter is a drive
 
 
 def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes:

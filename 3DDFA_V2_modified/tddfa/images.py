@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-import re
+import sys
 import warnings
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .console import Note, sentence
 from .decoding import brighten_12_bits, decoded_deep, deep_tiff_size, scaled, to_rgb
+from .files import is_address
 
 __all__ = [
     "MAX_PIXELS",
@@ -32,6 +34,7 @@ __all__ = [
     "list_photos",
     "png_bytes",
     "read_photo",
+    "tell_left_out",
 ]
 
 MIN_SIDE = 32
@@ -58,9 +61,6 @@ else:
 OWN = "vrn "
 """What the text chunk "Software" of a PNG picture of ours begins with."""
 
-
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:(/|.*;base64,)", re.IGNORECASE)
-"""What an address begins with, after ``Path`` has made one slash of two; a single letter is a drive."""
 
 SCAN, END = b"\xff\xda", b"\xff\xd9"
 """JPEG's marks before the pixels and behind them; among the pixels neither can occur."""
@@ -91,7 +91,7 @@ def read_photo(
         PhotoError: no photo, a damaged one, or one that is too small or too large; one sentence.
     """
     path = Path(path)
-    if ADDRESS.match(str(path)) and not path.exists():
+    if is_address(path) and not path.exists():
         raise PhotoError(f"{path} is an address; download the photo and name the file.")
     if path.is_dir():
         raise PhotoError(f"{path} is a folder where one photo was expected; name a photo inside it.")
@@ -194,6 +194,14 @@ def list_photos(folder: str | PathLike[str], *, recursive: bool = False) -> tupl
         else:
             left_out.append((path, reason))
     return photos, left_out
+
+
+def tell_left_out(left_out: Sequence[tuple[Path, str]]) -> None:
+    """Say on stderr which files of a folder are left out, and why: the first four, and how many more."""
+    if left_out:
+        some = ", ".join(f"{path.name} ({reason})" for path, reason in left_out[:4])
+        more = f" and {len(left_out) - 4} more" if len(left_out) > 4 else ""
+        print(f"left out: {some}{more}", file=sys.stderr)
 
 
 def is_own_picture(path: str | PathLike[str]) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
+from .console import Note
 from .files import write_bytes
 
 __all__ = ["fold_batch_norms", "limited_to", "make_runner"]
@@ -44,7 +48,7 @@ def make_runner(
 
     Raises:
         ValueError: an unknown runtime, or fewer than one thread.
-        OSError: the cache cannot keep the exported network.
+        OSError: the exported network can be written neither into the cache nor into a temporary folder.
     """
     if runtime not in ("torch", "onnx"):
         raise ValueError(f"Expected the runtime torch or onnx, got {runtime!r}; choose one of the two.")
@@ -97,19 +101,20 @@ def limited_to(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _onnx_runner(path: Path, threads: int | None) -> Runner:
+def _onnx_runner(exported: Path | bytes, threads: int | None) -> Runner:
     """By ONNX Runtime on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.force_spinning_stop", "1")  # else it slows the next network down
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = exported if isinstance(exported, bytes) else str(exported)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda batch: tuple(session.run(None, {"input": np.ascontiguousarray(batch)}))
 
 
-def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_size: bool) -> Path:
-    """The network's ONNX file in the user's cache, written when it is not there yet.
+def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_size: bool) -> Path | bytes:
+    """The network's ONNX file in the user's cache, written when it is not there yet; its bytes where it cannot be kept.
 
     The weights' hash is part of the file's name: other weights give another file, as does another set of operators.
     Its own hash lies beside it, so that a damaged one is written anew.
@@ -126,11 +131,17 @@ def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_
             write_onnx(network, path, example=example, any_size=any_size)
             write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
         except OSError as error:
-            raise OSError(
-                f"Expected to keep an exported network in {cache_folder()}, got: {error.strerror or error}; "
-                "set $VRN_CACHE to a folder that can be written."
-            ) from error
+            _tell_once(cache_folder(), error.strerror or str(error))
+            with tempfile.TemporaryDirectory(prefix=".vrn-") as folder:
+                write_onnx(network, Path(folder, "network.onnx"), example=example, any_size=any_size)
+                return Path(folder, "network.onnx").read_bytes()
     return path
+
+
+@cache
+def _tell_once(folder: Path, reason: str) -> None:
+    text = f"{folder} cannot keep exported networks ({reason}), so each run makes them anew; set $VRN_CACHE."
+    warnings.warn(Note(text), stacklevel=2)
 
 
 def _is_whole(path: Path, mark: Path) -> bool:

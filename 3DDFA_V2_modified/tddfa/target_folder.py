@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .console import sentence
-from .files import beside, read_file, write_bytes
+from .files import beside, is_address, read_file, write_bytes
 from .images import PHOTO_SUFFIXES
 from .workers import outcomes
 
@@ -96,7 +96,8 @@ def fill_folder(
 def check_folders(root: Path, out: Path) -> None:
     """ValueError or NotADirectoryError unless pictures and targets are two folders, none in the other."""
     if not root.is_dir():
-        raise NotADirectoryError(f"Expected a folder of pictures, {root} is none; check the path.")
+        what = "an address; download it and name the folder" if is_address(root) else "none; check the path"
+        raise NotADirectoryError(f"Expected a folder of pictures, {root} is {what}.")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"Expected a folder for the targets, {out} is a file; name another one.")
     inner, outer = out.resolve(), root.resolve()

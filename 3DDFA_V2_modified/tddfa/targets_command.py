@@ -11,11 +11,15 @@ from pathlib import Path
 
 from .console import run_command
 from .fitters import FitterChoice
-from .images import PhotoError, list_photos, read_photo
+from .images import PhotoError, list_photos, read_photo, tell_left_out
+from .target_folder import check_folders
 from .targets import make_targets
 from .workers import add_worker_arguments, check_worker_arguments
 
 __all__ = ["add_arguments", "main", "run"]
+
+LABELS = (".mat", ".pts", ".npy")
+"""What data sets have beside each photo; nobody takes these for photos."""
 
 
 def main(argv: Sequence[str] | None = None, *, program: str = "generator") -> int:
@@ -64,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
         OSError: a folder or file that cannot be used; one sentence.
     """
     check_worker_arguments(args)
-    if not args.folder.is_dir():
-        raise NotADirectoryError(f"Expected a folder of pictures, {args.folder} is none; check the path.")
-    pictures, _ = list_photos(args.folder, recursive=True)
+    check_folders(args.folder, args.out)
+    pictures, left_out = list_photos(args.folder, recursive=True)
+    tell_left_out([(path, reason) for path, reason in left_out if path.suffix.lower() not in LABELS])
     if not pictures:
         raise PhotoError(f"{args.folder} holds no photos (JPEG, PNG, TIFF, WebP, …); name another folder.")
     how = "crop" if args.crops else "mat" if args.mat else "photo"

@@ -190,7 +190,8 @@ def folders() -> list[Finding]:
     if os.access(place, os.W_OK):
         findings.append(Finding("cache", "ok", f"{cache}; {size / 1e6:,.1f} MB, may be deleted"))
     else:
-        findings.append(Finding("cache", "missing", f"{cache} cannot be written; set $VRN_CACHE to another folder"))
+        text = f"{cache} cannot be written: each run exports the networks anew; set $VRN_CACHE to another folder"
+        findings.append(Finding("cache", "optional", text))
     for name, where in (("disk here", Path.cwd()), ("disk of the cache", place)):
         free = shutil.disk_usage(where).free
         low = "; make room, at least 1 GB is needed" if free < LEAST_DISK else ""

@@ -151,6 +151,7 @@ def choose_photos(arguments: argparse.Namespace) -> Chosen:
     Raises:
         PhotoError: there is no photo.
     """
+    from tddfa.images import tell_left_out
     from vrnlib.images import PhotoError, list_photos
 
     photos: list[Path] = []
@@ -167,10 +168,7 @@ def choose_photos(arguments: argparse.Namespace) -> Chosen:
         more = f" ({len(left_out)} other files)" if left_out else ""
         raise PhotoError(f"{folders} holds no photos (JPEG, PNG, TIFF, WebP, …){more}; name another folder.")
     root = arguments.photos[0] if arguments.recursive and len(arguments.photos) == 1 else None
-    if left_out:
-        some = ", ".join(f"{path.name} ({reason})" for path, reason in left_out[:4])
-        more = f" and {len(left_out) - 4} more" if len(left_out) > 4 else ""
-        print(f"left out: {some}{more}", file=sys.stderr)
+    tell_left_out(left_out)
     return Chosen(photos, result_names(photos, root=root), left_out)
 
 

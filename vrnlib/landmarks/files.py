@@ -122,6 +122,8 @@ def _as_faces(points: Any) -> NDArray[np.float32]:
 
 def _read_pts(path: Path) -> NDArray[Any]:
     text = path.read_text(encoding="utf-8")
+    if "{" not in text or "}" not in text:
+        raise ValueError("a text without { and } about the points")
     body = text[text.index("{") + 1 : text.index("}")]
     return np.array([line.split() for line in body.strip().splitlines()], dtype=np.float64) - 1
 
