@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .console import sentence
-from .files import read_file, write_bytes
+from .files import clear_killed, read_file, write_bytes
 from .workers import outcomes
 
 __all__ = ["FAILURES", "FAILURE_COLUMNS", "Summary", "check_folders", "claimed", "fill_folder", "write_table"]
@@ -61,6 +61,7 @@ def fill_folder(
     """
     out.mkdir(parents=True, exist_ok=True)
     pending, shown = claimed(out), [names(task) for task in tasks]
+    clear_killed(out)
     done = outcomes(tasks, attempt, workers=workers, dask=dask, batch=batch)
     try:
         with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:

@@ -8,6 +8,7 @@ far away; their members are decoded here, by their endings, and nothing is ever 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from tddfa.arrays import Floats, Volume
-from tddfa.files import beside
+from tddfa.console import sentence
+from tddfa.files import beside, read_file
 from tddfa.images import read_photo
 from tddfa.shards import PICTURES, need_webdataset
 from tddfa.volume_file import load_volume
@@ -31,6 +33,9 @@ from vrnlib.training.cache import Picture, decoded
 
 SCHEMES = ("", "file", "http", "https", "gs", "hf")
 """Where shards may lie. WebDataset also knows "pipe", which runs any command; a list of data must not."""
+
+PAIRS, LARGEST_TABLE = "pairs.csv", 2**30
+"""The list of a folder's pairs, and the most bytes that it may have: some ten million lines."""
 
 SHUFFLED = 200
 """Pairs of a stream among which the next one is chosen."""
@@ -141,10 +146,18 @@ class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 def _listed(folder: Path) -> list[tuple[Path, Path]]:
-    if not (folder / "pairs.csv").is_file():
+    if not (folder / PAIRS).is_file():
         return []
-    with open(folder / "pairs.csv", newline="", encoding="utf-8") as file:
-        return [(folder / row["picture"], folder / row["volume"]) for row in csv.DictReader(file)]
+    path = folder / PAIRS
+    text = read_file(path, largest=LARGEST_TABLE, what="a table of pairs")
+    try:
+        rows = list(csv.DictReader(io.StringIO(text.decode("utf-8"), newline="")))
+        return [(folder / str(Path(row["picture"])), folder / str(Path(row["volume"]))) for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"Expected the columns picture and volume in {path}, it is damaged or another file ({sentence(error)}); "
+            "run vrn targets --keep-pairs again, or delete it."
+        ) from None
 
 
 def _found(folder: Path) -> list[tuple[Path, Path]]:
