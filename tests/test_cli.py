@@ -1,17 +1,22 @@
 """The command line: files on success, one sentence and exit code 1 otherwise."""
 
+import base64
+import importlib.metadata
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import tddfa
 import vrnlib
 from vrnlib import cli
+from vrnlib.commands import doctor
 from vrnlib.commands import photos as photos_module
 from vrnlib.export import ENDINGS
 from vrnlib.landmarks import detectors, official
@@ -203,6 +208,23 @@ def test_doctor_tells_of_the_official_files(monkeypatch, tmp_path, capsys):
     assert lines["FaceBoxesProd.pth"].startswith("optional")
     assert "4,072.5 kB" in lines["FaceBoxesProd.pth"] and "MIT" in lines["FaceBoxesProd.pth"]
     assert "bring it yourself" in lines["resnet22.pth"]
+
+
+def test_doctor_reads_the_packages_own_files(tmp_path, monkeypatch):
+    data = Path(tddfa.__file__).parent / "data"
+    for name in doctor.TDDFA_FILES:
+        whole = (data / name).read_bytes()
+        (tmp_path / name).write_bytes(whole)
+        assert doctor._file(name, tmp_path / name, "get it again").state == "ok"
+        (tmp_path / name).write_bytes(whole[:-1000])
+        told = doctor._file(name, tmp_path / name, "get it again")
+        assert told.state == "damaged" and told.text.endswith("; get it again")
+    path = tmp_path / doctor.TDDFA_FILES[1]
+    path.write_bytes((data / path.name).read_bytes())
+    record = importlib.metadata.FileHash("sha256=" + base64.urlsafe_b64encode(bytes(32)).decode().rstrip("="))
+    entry = SimpleNamespace(name=path.name, hash=record, locate=lambda: path)
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: [entry])
+    assert "another file than the one that was installed" in doctor._file("x", path, "get it again").text
 
 
 def test_doctor_compares_checksums(monkeypatch, assets, capsys):

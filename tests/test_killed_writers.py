@@ -69,7 +69,9 @@ def test_results_of_a_killed_run_are_completed_by_the_next(found, tmp_path, monk
     save(found[1], tmp_path, "a")
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with monkeypatch.context() as patch:
-        kill_at(patch, staging, call + len(ENDINGS) + 1)  # after those that gave each file its name in the hidden folder
+        kill_at(
+            patch, staging, call + len(ENDINGS) + 1
+        )  # after those that gave each file its name in the hidden folder
         killed(lambda: save(found[0], tmp_path, "a"))
     assert hidden(tmp_path)
     assert staging.finish_killed(tmp_path) and hidden(tmp_path) == []

@@ -1,7 +1,7 @@
 """Cached renders and their augmentations: picture and target move together, to the pixel."""
 
-import json
 import errno
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path

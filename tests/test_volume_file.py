@@ -131,7 +131,7 @@ def test_foreign_entries_are_refused(tmp_path, changed):
         load_volume(tmp_path / "bad.npz")
 
 
-@pytest.mark.parametrize("header", ["{", "{'descr': '<f4', 'shape': (((((", "(" * 5000, "{'descr': 3, 'shape': 'x'}", "\0"])
+@pytest.mark.parametrize("header", ["{", "{'shape': (((((", "(" * 5000, "{'descr': 3, 'shape': 'x'}", "\0"])
 def test_damaged_headers_of_arrays_are_told(tmp_path, header):
     """NumPy ends in errors of its tokenizer, its parser or its types."""
     data = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"

@@ -1,7 +1,7 @@
 """Several files that appear together: made in a hidden folder, then moved; a later run ends what a killed one began.
 
-A hidden folder with the list `MOVES` in it is complete. Whoever finds one whose process is gone moves the rest of it, so
-that a set of results is never half old and half new for longer than until the next run.
+A hidden folder with the list `MOVES` in it is complete. Whoever finds one whose process is gone moves the rest of it,
+so that a set of results is never half old and half new for longer than until the next run.
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ import faulthandler
 import json
 import logging
 import os
+import re
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 
+from .kills import try_all
 from .readers import READERS, Reader, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -155,6 +158,32 @@ def run_child(reader: Reader, seconds: float, seed: int, folder: Path) -> dict[s
     return {"counts": counts, "faults": faults, "exit": os.waitstatus_to_exitcode(status)}
 
 
+def try_compiled(seconds: int) -> int:
+    """Atheris on the compiled core and its neighbours, where it can be had; 1 for a fault."""
+    try:
+        import atheris  # noqa: F401
+    except ImportError as error:
+        print(f"Skipped: the compiled core under Atheris, which has no package for this Python ({error}).")
+        return 0
+    KEPT.mkdir(parents=True, exist_ok=True)
+    options = [f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=4096", "-close_fd_mask=0"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.compiled",
+        f"-artifact_prefix={KEPT}/",
+        "-print_final_stats=1",
+        *options,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    tried = re.search(r"number_of_executed_units: *(\d+)", done.stderr)
+    count = int(tried[1]) if tried else 0
+    print(f"Atheris: {count:,} inputs in {seconds} s, {'a fault' if done.returncode else '0 faults'}.")
+    if done.returncode:
+        print(f"    {done.stdout[-1500:]}{done.stderr[-2500:]}", file=sys.stderr)
+    return int(done.returncode != 0)
+
+
 def main(arguments: list[str]) -> int:
     """Share the minutes among the readers; the exit code is 1 when there was a fault."""
     minutes = float(arguments[0]) if arguments else 3.0
@@ -172,7 +201,10 @@ def main(arguments: list[str]) -> int:
         print(f"| {' | '.join(row)} | {len(faults)} |", flush=True)
         for fault in faults:
             print(f"    {fault}", file=sys.stderr, flush=True)
-    print(f"\n{total['tried']:,} inputs, {broken} faults.")
+    print(f"\n{total['tried']:,} inputs, {broken} faults.\n")
+    if len(chosen) == len(READERS):
+        broken += try_all(seed, max(1, round(minutes / 2)), lambda line: print(line, flush=True))
+        broken += try_compiled(max(10, round(10 * minutes)))
     return 1 if broken else 0
 
 

@@ -32,7 +32,9 @@ def changed_bytes(draw: Any, data: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         size = len(out)
         last = max(size - 1, 0)
-        at = draw(st.one_of(st.integers(0, min(200, last)), st.integers(0, last), st.integers(max(0, last - 200), last)))
+        at = draw(
+            st.one_of(st.integers(0, min(200, last)), st.integers(0, last), st.integers(max(0, last - 200), last))
+        )
         how = draw(st.sampled_from(("flip", "set", "number", "cut", "drop", "insert", "repeat", "zeros")))
         count = draw(st.sampled_from((1, 2, 4, 8, 60)))
         if how == "flip" and size:

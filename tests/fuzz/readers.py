@@ -611,7 +611,7 @@ def read_shard(folder: Path) -> object:
 
 def table_seeds() -> list[Files]:
     return [
-        {"failures.csv": b"picture,reason\na/b.jpg,no face\n\"c,d.png\",\"x\"\"y\"\n"},
+        {"failures.csv": b'picture,reason\na/b.jpg,no face\n"c,d.png","x""y"\n'},
         {"skipped.csv": b"photo,reason\na.jpg,no face\n"},
     ]
 

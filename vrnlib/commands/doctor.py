@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import importlib
 import importlib.metadata
@@ -11,6 +12,8 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+
+from tddfa.console import sentence
 
 PACKAGES = (
     *("numpy", "scipy", "opencv-python", "scikit-image", "pillow", "matplotlib", "torch", "accelerate"),
@@ -110,5 +113,37 @@ def _package(name: str, *, optional: bool) -> Finding:
 def _file(name: str, path: Path, fix: str) -> Finding:
     if not path.is_file():
         return Finding(name, "missing", f"{path} is not there; {fix}")
-    data = path.read_bytes()
-    return Finding(name, "ok", f"{len(data) / 1e6:.1f} MB, sha256 {hashlib.sha256(data).hexdigest()[:16]}…")
+    digest = hashlib.sha256(path.read_bytes())
+    text = f"{path.stat().st_size / 1e6:.1f} MB, sha256 {digest.hexdigest()[:16]}…"
+    installed = _installed_digest(path)
+    try:
+        if installed not in (None, digest.digest()):
+            raise ValueError("it is another file than the one that was installed")
+        _read(path)
+    except ValueError as error:
+        return Finding(name, "damaged", f"{text}; {sentence(error)}; {fix}")
+    return Finding(name, "ok", text)
+
+
+def _read(path: Path) -> None:
+    """Read weights or a face model as the program does. Raises ValueError for a damaged file."""
+    if path.suffix == ".npz":
+        from tddfa.morphable import MorphableModel
+
+        MorphableModel.load(path)
+    else:
+        from tddfa.checkpoints import read_checkpoint
+
+        read_checkpoint(path)
+
+
+def _installed_digest(path: Path) -> bytes | None:
+    """SHA-256 of a file by pip's record of the installed package; None where it runs from a checkout."""
+    try:
+        files = importlib.metadata.files("vrn-workbook") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.name == path.name and file.hash is not None and Path(str(file.locate())).resolve() == path.resolve():
+            return base64.urlsafe_b64decode(file.hash.value + "==")
+    return None
