@@ -97,7 +97,7 @@ def test_shards_of_another_program_are_made_anew(tmp_path, settings):
 @pytest.mark.parametrize("table", [b"picture\na.png\n", b"a,b\n1,2\n", b"picture,volume\na.png\n", b"\xff\xfe\n"])
 def test_an_odd_table_of_pairs_is_told(tmp_path, table):
     (tmp_path / "pairs.csv").write_bytes(table)
-    with pytest.raises(ValueError, match=r"Expected the columns picture and volume in .*pairs.csv"):
+    with pytest.raises(ValueError, match=r"Expected a table of picture and volume, .*pairs.csv is damaged"):
         FolderPairs(tmp_path, PLAIN)
 
 
