@@ -21,7 +21,7 @@ from skimage.data import astronaut
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel
 from tddfa.video import track
-from tddfa.video_files import VideoReader
+from tddfa.video_reader import VideoReader
 
 
 def moving_astronaut(count: int) -> list[np.ndarray]:
