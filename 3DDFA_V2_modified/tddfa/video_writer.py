@@ -20,8 +20,9 @@ from .video_sound import Sound
 
 __all__ = ["VideoWriter"]
 
-X264 = {"preset": "superfast", "crf": "20", "bf": "0"}
-"""Takes about as long as decoding. Frames that wait for later ones (bf) would spoil the length of the last one."""
+X264 = {"preset": "ultrafast", "crf": "22", "bf": "0"}
+"""Hardly slower than OpenCV's MPEG-4 and as large, at half its error. Frames that wait for later ones (bf) would spoil
+the length of the last one."""
 
 FRAME_DURATION = 1 << 8
 """FFmpeg's flag of an encoder that keeps how long each frame is shown, which tells when the last one ends."""
