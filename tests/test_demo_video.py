@@ -219,21 +219,25 @@ def test_arrays_of_every_frame(script, models, late, tmp_path, capsys):
     assert "holds others" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["ply", "obj"])
-def test_a_mesh_of_every_frame(script, models, late, tmp_path, capsys, kind):
+@pytest.mark.parametrize("kind, endings", [("ply", [".ply"]), ("obj", [".mtl", ".obj", "_texture.png"])])
+def test_a_mesh_of_every_frame(script, models, late, tmp_path, capsys, kind, endings):
     import trimesh
 
     folder = tmp_path / "late_2d_sparse_meshes"
     options = ["--out", str(tmp_path), "--meshes", kind]
+
+    def made() -> list[str]:
+        return sorted(path.name for path in folder.iterdir())
+
     assert script.main(["-f", str(late), *options]) == 0
-    assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.{kind}" for i in range(2, 8)]
+    assert made() == [f"{i:06d}{ending}" for i in range(2, 8) for ending in endings]
     mesh = trimesh.load(folder / f"000003.{kind}", process=False)
     assert mesh.vertices[:, 0].min() == pytest.approx(43, abs=2)
     assert script.main(["-f", str(late), *options, "-s", "6"]) == 0  # those of the longer run go
-    assert sorted(path.name for path in folder.iterdir()) == [f"{i:06d}.{kind}" for i in (6, 7)]
+    assert made() == [f"{i:06d}{ending}" for i in (6, 7) for ending in endings]
     (folder / "diary.txt").touch()
     assert script.main(["-f", str(late), *options]) == 1
-    assert "holds diary.txt" in capsys.readouterr().err and len(list(folder.iterdir())) == 3
+    assert "holds diary.txt" in capsys.readouterr().err and "diary.txt" in made()
 
 
 def test_the_source_is_never_replaced(script, models, tmp_path, capsys):

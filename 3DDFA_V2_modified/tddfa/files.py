@@ -41,12 +41,14 @@ def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes
     return check_file(path, largest=largest, what=what).read_bytes()
 
 
-def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, source: Path | None = None) -> Path:
+def check_target(
+    path: str | os.PathLike[str], begins: bytes | tuple[bytes, ...] | None = None, *, source: Path | None = None
+) -> Path:
     """The path, when writing there loses nothing that somebody else made.
 
     Args:
         path: the file to write; an older one is replaced only when it is of the kind that is written.
-        begins: what a file of this kind begins with; None when any file may be replaced.
+        begins: what a file of this kind begins with, or may begin with; None when any file may be replaced.
         source: what was read, which is never replaced.
 
     Raises:
@@ -61,7 +63,7 @@ def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, s
         raise ValueError(f"Expected to write the file {path}, there is something else; name another one.")
     if begins is not None and path.stat().st_size:
         with open(path, "rb") as file:
-            if file.read(len(begins)) != begins:
+            if not file.read(256).startswith(begins):
                 raise ValueError(
                     f"Expected to replace a file of an earlier run only, {path} is of another kind; "
                     "name another one or move it away."

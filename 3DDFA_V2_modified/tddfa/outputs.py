@@ -19,8 +19,9 @@ from .archives import Archive
 from .arrays import Floats, Image
 from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
-from .export import save_obj, save_ply
+from .export import obj_files, save_obj, save_ply
 from .files import check_target, write_bytes
+from .images import is_own_picture
 from .interfaces import Detector
 from .morphable import MorphableModel
 from .regressor import TDDFA
@@ -49,8 +50,15 @@ JPEG_QUALITY = 95
 ARRAYS = ("boxes", "roi", "params", "sparse", "dense", "pose_deg")
 """Names of what :func:`save_arrays` writes."""
 
-BEGINNINGS = {"ply": b"ply\n", "obj": b"v ", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89PNG"}
-"""What the files begin with: only such a one is replaced."""
+BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
+    ".ply": b"ply\n",
+    ".obj": (b"# tddfa", b"v "),  # older versions wrote no header
+    ".mtl": b"# tddfa",
+    ".jpg": b"\xff\xd8\xff",
+    ".jpeg": b"\xff\xd8\xff",
+    ".png": b"\x89PNG",
+}
+"""What the files begin with, by their endings: only such a one is replaced."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,7 +166,10 @@ def save_output(
     ending = Path(path).suffix.lower()
     if option in MESHES and ending != f".{option}":
         raise ValueError(f"Expected a file that ends in .{option}, got {Path(path).name}; rename it.")
-    check_target(path, BEGINNINGS.get(option, BEGINNINGS.get(ending)), source=source)
+    for target in obj_files(path) if option == "obj" else [Path(path)]:
+        check_target(target, BEGINNINGS.get(target.suffix.lower()), source=source)
+        if option == "obj" and target.suffix == ".png" and target.exists() and not is_own_picture(target):
+            raise ValueError(f"Expected to replace the texture of an earlier run only, {target} is another picture.")
     if option in MESHES:
         save = save_ply if option == "ply" else save_obj
         save(path, image, faces.dense, model.tri)

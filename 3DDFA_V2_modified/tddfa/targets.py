@@ -30,7 +30,7 @@ from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fit, Fitter, FitterChoice, NoFaceError
 from .morphable import MorphableModel
 from .shards import check_shards, write_pairs
-from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
+from .target_folder import FAILURES, PAIR_COLUMNS, PAIRS, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import slice_extent, voxelize
 
@@ -111,7 +111,7 @@ def make_targets(
         there = {*summary.made, *summary.kept}
         pairs = _pairs([task for task in tasks if name(task) in there], out, fitter.cropped)
         if keep_pairs and (out / FAILURES).exists():
-            write_table(out / "pairs.csv", ("picture", "volume"), pairs)
+            write_table(out / PAIRS, PAIR_COLUMNS, pairs)
     if shards is not None:
         write_pairs([(out / picture, out / volume) for picture, volume in pairs], out / "shards", per_shard=shards)
     return summary

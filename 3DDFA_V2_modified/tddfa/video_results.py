@@ -23,6 +23,10 @@ ARRAYS = ("time", "found", "detected", "roi", "params", "sparse", "pose_deg")
 """Names of what :class:`FrameArrays` writes."""
 
 
+OURS = re.compile(r"\d{6,}(\.ply|\.obj|\.mtl|_texture\.png)")
+"""What the files of a folder of meshes are named."""
+
+
 class FrameArrays:
     """The numbers of T frames, named and shaped as in ``demo.py --arrays``, one row per frame.
 
@@ -74,7 +78,9 @@ class FrameArrays:
 
 
 class FrameMeshes:
-    """A mesh per frame with the frame's colours, in a folder of its own: 000000.ply is the video's first frame.
+    """A mesh per frame, in a folder of its own: 000000.ply is the video's first frame.
+
+    A .ply has the frame's colours, an .obj the frame as its texture.
 
     Args:
         folder: new, empty, or with the meshes of an earlier run, which go.
@@ -89,7 +95,7 @@ class FrameMeshes:
         self.folder, self._kind, self._triangles = folder, kind, triangles
         self._save = {"ply": save_ply, "obj": save_obj}[kind]
         older = list(folder.iterdir()) if folder.is_dir() else []
-        strange = next((path for path in older if not re.fullmatch(r"\d{6,}\.(ply|obj)", path.name)), None)
+        strange = next((path for path in older if not OURS.fullmatch(path.name)), None)
         if strange is not None:
             raise ValueError(f"Expected a folder of meshes only, {folder} holds {strange.name}; move it away.")
         for path in older:

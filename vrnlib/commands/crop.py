@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tddfa.files import write_bytes
+from tddfa.images import png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
-from vrnlib.show import png_bytes
 
 MARK = "vrn crop"
 """What a crop's text chunk "Software" and a .json's "software" say."""
