@@ -195,8 +195,9 @@ def test_a_batch_systems_stop_cleans_up_as_ctrl_c_does(kind, tmp_path):
     import signal
 
     job = f"""
-import sys, time
+import signal, sys, time
 from tddfa.console import run_command
+signal.signal(signal.{kind}, signal.SIG_DFL)  # nohup, under which tests may run, hands on that SIGHUP is ignored
 def job():
     try:
         print("on", flush=True); time.sleep(60)
