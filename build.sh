@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan,train,cluster"
+EXTRAS="lab,test,fan,train,cluster,video"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -318,7 +318,7 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster|video) = /p' pyproject.toml \
         | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."

@@ -188,7 +188,7 @@ def test_opencv_is_never_the_headless_one():
 def test_everything_declared_is_pinned():
     project = toml()["project"]
     extras = project["optional-dependencies"]
-    used = ("lab", "test", "fan", "train", "cluster", "course")
+    used = ("lab", "test", "fan", "train", "cluster", "video", "course")
     declared = project["dependencies"] + [one for extra in used for one in extras[extra]]
     pinned = constraints()
     for requirement in declared:

@@ -24,6 +24,7 @@ from tddfa.images import png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
+from vrnlib.landmarks.retries import upright
 
 MARK = "vrn crop"
 """What a crop's text chunk "Software" and a .json's "software" say."""
@@ -94,7 +95,7 @@ def crop_photo(
         ValueError: landmarks that cannot be cropped.
         OSError: something cannot be written.
     """
-    faces = detector(photo)
+    photo, faces = upright(photo, detector)
     if not faces:
         raise no_face(path)
     stems = [out / f"{name}_{number}" for number in range(len(faces))]
