@@ -464,6 +464,11 @@ def test_pictures_that_are_no_frames(folder, tmp_path):
         PictureFrames(folder, rate=Fraction(0))
 
 
+def test_an_address_of_a_video_is_to_be_downloaded_first():
+    with pytest.raises(VideoError, match="an address; download it"):
+        VideoReader("https://example.org/a.mp4")
+
+
 def test_patterns_are_told_from_files():
     assert is_pattern("a/frame_%05d.png") and is_pattern("*.jpg") and not is_pattern("a*b/100%.mp4")
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from .arrays import Image
+from .files import is_address
 from .pyav import av, need_av, opened
 from .video import VideoError, check_range
 
@@ -60,7 +61,8 @@ class VideoReader:
         need_av()
         self.path, self.name = Path(source), Path(source).stem
         if not self.path.is_file():
-            raise VideoError(f"Expected a video file, got {self.path}, which is none; check the path.")
+            what = "an address; download it and name the file" if is_address(self.path) else "none; check the path"
+            raise VideoError(f"Expected a video file, got {self.path}, which is {what}.")
         if self.path.suffix.lower() != ".mp4":
             self.name += f"_{self.path.suffix[1:].lower()}"
         self.about = f"{self.path.name}, {self.path.stat().st_size:,} bytes"
