@@ -187,6 +187,7 @@ def test_unreadable_videos(clip, tmp_path):
         "broken.mp4": data[:500],
         "unknown.mp4": data.replace(b"avc1", b"xyz9"),
         "noise.mp4": data[:pictures] + bytes(len(data) - pictures),
+        "empty.mp4": b"",
         "list.mp4": f"ffconcat version 1.0\nfile {clip.name}\n".encode(),
     }
     for name, changed in damaged.items():
@@ -194,6 +195,7 @@ def test_unreadable_videos(clip, tmp_path):
     (tmp_path / clip.name).write_bytes(data)
     problems = {
         "broken.mp4": "cannot be opened",
+        "empty.mp4": "cannot be opened",
         "unknown.mp4": "of a kind that PyAV .* cannot decode; convert it to H.264",
         "noise.mp4": r"Not one frame of .*noise.mp4 \(h264\) can be decoded",
         "list.mp4": "cannot be opened",  # FFmpeg would read the file that it names

@@ -68,7 +68,9 @@ class VideoReader:
         with ExitStack() as stack:
             try:
                 self._container = stack.enter_context(opened(self.path))
-            except av.FFmpegError:
+            except PermissionError:
+                raise
+            except (av.FFmpegError, OSError):  # an empty one is "Invalid argument" to Python
                 raise VideoError(
                     f"{self.path} cannot be opened as a video; it may be cut off or damaged, get it again or convert "
                     "it to mp4."
