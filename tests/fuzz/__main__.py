@@ -62,7 +62,7 @@ def child(
     def look(number: int) -> None:
         """Read what is in the folder."""
         counts["tried"] += 1
-        faulthandler.dump_traceback_later(SLOW, exit=True)
+        faulthandler.dump_traceback_later(SLOW, exit=True, file=2)
         try:
             reader.read(work)
             counts["read"] += 1

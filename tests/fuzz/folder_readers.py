@@ -61,10 +61,8 @@ def read_shard(folder: Path) -> object:
 
 
 def table_seeds() -> list[Files]:
-    return [
-        {"failures.csv": b'picture,reason\na/b.jpg,no face\n"c,d.png","x""y"\n'},
-        {"skipped.csv": b"photo,reason\na.jpg,no face\n"},
-    ]
+    failures = b'picture,reason\na/b.jpg,no face\n"c,d.png","x""y"\n'
+    return [{"failures.csv": failures, "skipped.csv": b"photo,reason\na.jpg,no face\n"}]
 
 
 def read_table(folder: Path) -> object:
