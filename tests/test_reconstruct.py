@@ -15,6 +15,7 @@ from tddfa import load_volume
 from tddfa.ibug import NOSE_TIP
 from tddfa.images import list_photos
 from vrnlib import export as module
+from vrnlib import staging
 from vrnlib.export import ENDINGS, SaveError, save
 from vrnlib.landmarks.files import GivenPoints
 from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct
@@ -154,14 +155,14 @@ def test_a_full_disk_leaves_nothing(found, tmp_path, monkeypatch):
 def test_a_failing_rename_restores_the_old_set(found, tmp_path, monkeypatch):
     save(found[0], tmp_path, "a")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    real = module.os.replace
+    real = staging.os.replace
 
     def fails_late(source, target):
         if str(target) == str(tmp_path / "a_0.ply") and "old" not in str(source):
             raise OSError(errno.EIO, "Input/output error")
         return real(source, target)
 
-    monkeypatch.setattr(module.os, "replace", fails_late)
+    monkeypatch.setattr(staging.os, "replace", fails_late)
     with pytest.raises(SaveError):
         save(found[1], tmp_path, "a")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -8,10 +8,8 @@ their texture, at its own resolution. Every file appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -27,6 +25,7 @@ from tddfa.images import png_bytes
 from tddfa.texture import Texture, photo_texture
 from vrnlib.crop import describe_crop, of_more_faces
 from vrnlib.show import k3d_html, summary_picture
+from vrnlib.staging import finish_killed, move_all, new_stage
 from vrnlib.surface import Surface, upright
 
 if TYPE_CHECKING:
@@ -187,15 +186,18 @@ def save(
     stage = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
+        stage = new_stage(folder)
         number = 0
         for number, one in enumerate(reconstructions, 1):
             stem = f"{Path(name).name}_{number - 1}"
-            _refuse_foreign(folder, stem)
+            if _foreign(folder, stem):
+                finish_killed(folder)  # it may be a killed run's
+            if found := _foreign(folder, stem):
+                raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
             _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
         older = of_more_faces(folder, Path(name).name, photo_name, number, MARK)
         stale = [path for stem in older for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
-        return _move_all(stage, folder, stale=stale)
+        return move_all(stage, folder, stale=stale)
     except OSError as error:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -244,34 +246,8 @@ def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str
     write_bytes(folder / f"{stem}.png", png_bytes(picture, software=MARK))
 
 
-def _refuse_foreign(folder: Path, stem: str) -> None:
-    """Files of ours come in sets with an .npz and a .json; others of the same name are somebody else's."""
+def _foreign(folder: Path, stem: str) -> Path | None:
+    """A file of somebody else's in the way: ours come in sets with an .npz and a .json."""
     if (folder / f"{stem}.npz").exists() and (folder / f"{stem}.json").exists():
-        return
-    for ending in ENDINGS:
-        if (folder / f"{stem}{ending}").exists():
-            found = folder / f"{stem}{ending}"
-            raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
-
-
-def _move_all(stage: Path, folder: Path, *, stale: list[Path]) -> list[Path]:
-    """Move every staged file into the folder, and stale ones away; if one fails, put everything back as it was."""
-    old = stage / "old"
-    old.mkdir()
-    moved: list[Path] = []
-    try:
-        for path in stale:
-            os.replace(path, old / path.name)
-        for source in sorted(path for path in stage.iterdir() if path.is_file()):
-            target = folder / source.name
-            if target.exists():
-                os.replace(target, old / target.name)
-            os.replace(source, target)
-            moved.append(target)
-    except BaseException:  # Ctrl-C between two files, too
-        for target in moved:
-            target.unlink(missing_ok=True)
-        for kept in old.iterdir():
-            os.replace(kept, folder / kept.name)
-        raise
-    return moved
+        return None
+    return next((path for ending in ENDINGS if (path := folder / f"{stem}{ending}").exists()), None)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .console import sentence
-from .files import beside, read_file, write_bytes
+from .files import beside, clear_killed, read_file, write_bytes
 from .images import PHOTO_SUFFIXES
 from .workers import outcomes
 
@@ -76,6 +76,7 @@ def fill_folder(
     """
     out.mkdir(parents=True, exist_ok=True)
     pending, shown = claimed(out), [names(task) for task in tasks]
+    clear_killed(out)
     done = outcomes(tasks, attempt, workers=workers, dask=dask, batch=batch)
     try:
         with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:

@@ -199,8 +199,10 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
     """
     from vrnlib.crop import described_photo
     from vrnlib.images import PhotoError, read_photo
+    from vrnlib.staging import finish_killed
 
     check_photo_arguments(arguments)
+    finish_killed(arguments.out)
 
     def done(path: Path, name: str) -> bool:
         return arguments.resume and described_photo(arguments.out / f"{name}_0.json", software) == path.name
