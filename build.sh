@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 VENV=.venv
 PY="$VENV/bin/python"
 CORE=3DDFA_V2_modified/tddfa
-EXTRAS="lab,test,fan,train,cluster"
+EXTRAS="lab,test,fan,train,cluster,video"
 STARTED="$VENV/.vrn-install-started"   # there while packages are being installed
 INSTALLED="$VENV/.vrn-installed"       # fingerprint of what was installed
 COMPILED="$VENV/.vrn-compiled"         # fingerprint of the sources that were compiled
@@ -25,6 +25,10 @@ bash build.sh test-browser  run the tests that need a browser (installs chromium
 bash build.sh test-everywhere  run tests and notebooks as other processors, libraries and thread counts compute them
                          (hours; VRN_SETTINGS="oldest avx2" chooses, VRN_NEWEST=1 adds the newest releases)
 bash build.sh test-mutations   make known mistakes one by one and list the tests that notice (minutes)
+bash build.sh test-sanitized  run the core's tests with its compiled code under gcc's address and undefined-behaviour
+                         sanitizers, built into build/sanitized (minutes)
+bash build.sh fuzz MINUTES  damaged and hostile files for every reader, commands killed at random and on a full disk
+                         (default 3; what went wrong stays in build/fuzz)
 bash build.sh test-lowest   try the oldest releases that pyproject.toml allows, in .venv-lowest (Python 3.10 to 3.12)
 bash build.sh lab        open JupyterLab on the notebooks
 bash build.sh course DIR  write an nbgrader course of the notebooks into the new folder DIR (notebooks/TEACHING.md)
@@ -271,6 +275,38 @@ run_browser_tests() {
     "$PY" -m pytest tests/browser -q -p no:cacheprovider --reruns 2 --only-rerun TargetClosedError
 }
 
+# A copy of tddfa with other compiled modules, which Python finds first. The sanitizers must be loaded before Python is,
+# and the C++ library with them, else they miss exceptions. Python itself leaves memory behind: leaks are not looked for.
+test_sanitized() {
+    local compiler="${CXX:-g++}" flags="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -g1"
+    local folder="$PWD/build/sanitized" library
+    library="$("$compiler" -print-file-name=libasan.so 2>/dev/null || true)"
+    if [[ "$library" != /* || "$(uname)" != Linux ]]; then
+        say "Skipped: the sanitizers need Linux and gcc with libasan."
+        return 0
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder/tddfa"
+    cp -r "$CORE"/*.py "$CORE/data" "$CORE/open_face" "$folder/tddfa"
+    say "Compiling the core with the sanitizers ..."
+    CC="$compiler" CXX="$compiler" CFLAGS="$flags" CXXFLAGS="$flags" LDFLAGS="-fsanitize=address,undefined" \
+        "$PY" setup.py -q build_ext --build-lib "$folder" --build-temp build/sanitized-objects \
+        || fail "the core did not compile with the sanitizers; the compiler's message is above."
+    local -a run=(env "PYTHONPATH=$folder" "LD_PRELOAD=$library $("$compiler" -print-file-name=libstdc++.so)"
+        PYTHONMALLOC=malloc OMP_NUM_THREADS=2 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 "$PY")
+    "${run[@]}" -c 'import tddfa, sys; sys.exit("sanitized" not in tddfa._raster.__file__)' \
+        || fail "Python loads other compiled modules than those of $folder."
+    "${run[@]}" tests/core_smoke.py
+    "${run[@]}" -m pytest tests/test_nms.py tests/test_raster.py tests/test_voxelize.py -q -p no:cacheprovider \
+        -m "not slow"
+}
+
+fuzz() {  # $1: minutes
+    [[ "$1" =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "a number of minutes was expected, got '$1'."
+    "$PY" -c 'import atheris' 2>/dev/null || pip_install --only-binary :all: atheris 2>/dev/null || true
+    OMP_NUM_THREADS=1 PYTHONPATH="$PWD:$PWD/3DDFA_V2_modified" "$PY" -m tests.fuzz "$1"
+}
+
 # Installs exactly the lower bounds of pyproject.toml, those of the extras for users too, and torch as in constraints.txt;
 # then imports every module, makes one reconstruction and takes two steps of a training.
 test_lowest() {
@@ -282,7 +318,7 @@ test_lowest() {
     "$python" -m venv "$lowest"
     local -a pip=("$lowest/bin/python" -m pip install --quiet --disable-pip-version-check --no-input)
     "${pip[@]}" "$(grep '^torch==' constraints.txt)" setuptools Cython -c constraints.txt
-    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster) = /p' pyproject.toml \
+    sed -nE '/^dependencies = \[/,/^]/p; /^(app|heic|train|cluster|video) = /p' pyproject.toml \
         | grep -oE '[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' | sed 's/>=/==/' | grep -v '^torch==' >"$lowest/lowest.txt"
     say "Installing $(paste -sd ' ' "$lowest/lowest.txt") ..."
     "${pip[@]}" -r "$lowest/lowest.txt" || fail "the lower bounds of pyproject.toml do not go together; pip's message is above."
@@ -336,7 +372,7 @@ clean() {
     say "Removed .venv, .venv-lowest, compiled files, caches, site/ and demo_results/."
 }
 
-(( $# <= 1 )) || [[ "$1" == course && $# == 2 ]] \
+(( $# <= 1 )) || [[ "$1" =~ ^(course|fuzz)$ && $# == 2 ]] \
     || fail "one verb at a time was expected, got '$*'; 'bash build.sh help' lists them."
 case "${1:-setup}" in
     setup) setup; say "Ready. Try: bash build.sh demo" ;;
@@ -345,6 +381,8 @@ case "${1:-setup}" in
     test-browser) setup; run_browser_tests ;;
     test-everywhere) setup; test_everywhere ;;
     test-mutations) setup; "$PY" tests/mutations.py ;;
+    test-sanitized) setup; test_sanitized ;;
+    fuzz) setup; fuzz "${2:-3}" ;;
     test-lowest) test_lowest ;;
     test-course) setup; need_course; run_course_tests ;;
     course) setup; need_course; write_course "${2:-}" ;;

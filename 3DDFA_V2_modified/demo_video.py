@@ -1,6 +1,7 @@
-"""Landmarks or a 3D face drawn on every frame of a video file or a webcam.
+"""Landmarks or a 3D face drawn on every frame of a video, of a folder of frames, or of a webcam.
 
 python3 demo_video.py -f VIDEO.mp4 -o 3d --smooth
+python3 demo_video.py -f FRAMES/frame_%04d.png --rate 30 --arrays faces.npz --meshes ply
 python3 demo_video.py --webcam --onnx
 
 Models are chosen as in demo.py. A frame without a face is passed on as it is.
@@ -9,10 +10,11 @@ Models are chosen as in demo.py. A frame without a face is passed on as it is.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -20,11 +22,17 @@ import numpy as np
 from tqdm import tqdm
 
 from demo import open_models
-from tddfa.console import FAILED, INTERRUPTED, run_command, sentence
+from tddfa.camera import Camera, check_display
+from tddfa.console import FAILED, INTERRUPTED, run_command, sentence, stop_noted
 from tddfa.draw import draw_dense, draw_landmarks, draw_mesh
 from tddfa.files import check_target
-from tddfa.video import TrackedFrame, track
-from tddfa.video_files import VideoReader, VideoWriter, check_display
+from tddfa.interfaces import Detector, Regressor
+from tddfa.picture_frames import PictureFrames, is_pattern
+from tddfa.video import TrackedFrame, VideoError, track
+from tddfa.video_reader import USUAL_RATE, VideoReader
+from tddfa.video_results import FrameArrays, FrameMeshes
+from tddfa.video_sound import Sound
+from tddfa.video_writer import VideoWriter
 
 RESULTS = Path("examples/results/videos")
 
@@ -36,17 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     window = [arguments.n_pre, arguments.n_next]
     if not arguments.smooth and window != [None, None]:
         parser.error("-n_pre and -n_next need --smooth; add it.")
+    if arguments.video_fp is None and (arguments.arrays or arguments.meshes):
+        parser.error("--arrays and --meshes are for files; record the camera first.")
     arguments.smooth = tuple(1 if n is None else n for n in window) if arguments.smooth else None
-    # What OpenCV and FFmpeg have to say of a bad file comes as our own sentence.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of a camera that is not there we tell
     return run_command("demo_video", lambda: _webcam(arguments) if arguments.video_fp is None else _file(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Draws a face's landmarks or mesh on every frame of a video.")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("-f", "--video_fp", type=Path, metavar="FILE", help="a video file")
+    source.add_argument(
+        "-f", "--video_fp", type=Path, metavar="FILE", help="a video, a folder of frames, or a pattern (%%04d.png)"
+    )
     source.add_argument("--webcam", type=int, nargs="?", const=0, metavar="INDEX", help="a camera; q or Esc ends it")
     parser.add_argument("-o", "--opt", default="2d_sparse", choices=("2d_sparse", "2d_dense", "3d"))
     parser.add_argument("-c", "--config", type=Path, metavar="YML", help="model, such as configs/mb05_120x120.yml")
@@ -58,25 +68,57 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-n_next", type=int, metavar="N", help="frames after, for --smooth (default 1)")
     parser.add_argument("-s", "--start", type=int, default=-1, metavar="N", help="first frame of a file, from 0")
     parser.add_argument("-e", "--end", type=int, default=-1, metavar="N", help="last frame of a file, itself included")
+    parser.add_argument(
+        "--rate", type=Fraction, metavar="N", help=f"frames per second of a folder or pattern (default {USUAL_RATE})"
+    )
+    parser.add_argument("--arrays", type=Path, metavar="FILE.npz", help="save landmarks, parameters, poses")
+    parser.add_argument("--meshes", choices=("ply", "obj"), help="save a mesh per frame, in a folder beside the result")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help=f"default: {RESULTS}")
     return parser
 
 
+def _open(arguments: argparse.Namespace) -> VideoReader | PictureFrames:
+    source, start = arguments.video_fp, max(arguments.start, 0)
+    end = None if arguments.end < 0 else arguments.end
+    if source.is_dir() or (is_pattern(source) and not source.exists()):
+        reader = PictureFrames(source, rate=arguments.rate or USUAL_RATE, start=start, end=end)
+        for path, reason in reader.left_out:
+            print(f"left out: {path}: {reason}")
+        return reader
+    if arguments.rate is not None:
+        raise VideoError("Expected --rate with a folder or pattern of frames only, a video has its own; drop it.")
+    return VideoReader(source, start=start, end=end)
+
+
 def _file(arguments: argparse.Namespace) -> int:
     """Reads, tracks, draws and writes one video; whatever happens, the frames that were done are kept."""
-    smooth = "_smooth" if arguments.smooth else ""
-    output = arguments.out / f"{arguments.video_fp.stem}_{arguments.opt}{smooth}.mp4"
-    check_target(output, source=arguments.video_fp)
-    end = None if arguments.end < 0 else arguments.end
     code, without_face = 0, 0
-    with VideoReader(arguments.video_fp, start=max(arguments.start, 0), end=end) as reader:
-        frames, draw = _tracked(reader, arguments)
+    with ExitStack() as stack:
+        reader = stack.enter_context(_open(arguments))
+        name = f"{reader.name}_{arguments.opt}{'_smooth' if arguments.smooth else ''}"
+        output = check_target(arguments.out / f"{name}.mp4", source=arguments.video_fp)
+        sound = None
+        if isinstance(reader, VideoReader):
+            sound = stack.enter_context(closing(Sound(reader.path, whole=arguments.start <= 0)))
+        writer = VideoWriter(output, rate=reader.rate, time_base=reader.time_base, about=reader.about, sound=sound)
+        detector, tddfa = open_models(arguments)
+        arrays = arguments.arrays and FrameArrays(arguments.arrays, tddfa.pose, source=arguments.video_fp)
+        meshes = arguments.meshes and FrameMeshes(arguments.out / f"{name}_meshes", arguments.meshes, tddfa.model.tri)
+        frames, draw = _tracked(reader, detector, tddfa, arguments)
         began = time.perf_counter()
-        with VideoWriter(output, rate=reader.rate) as writer:
+        with writer, stop_noted() as stop:
             try:
                 for frame in tqdm(frames, total=reader.expected, unit="frame"):
-                    writer.write(draw(frame))
+                    at, length = reader.moment(frame.index)
+                    if meshes:
+                        meshes.add(frame, reader.number(frame.index))
+                    writer.write(draw(frame), (at, length))
+                    if arrays:
+                        arrays.add(frame, float(at * reader.time_base))
                     without_face += frame.landmarks is None
+                    if stop():
+                        code = INTERRUPTED
+                        break
             except KeyboardInterrupt:
                 code = INTERRUPTED
             except (ValueError, OSError) as error:
@@ -86,7 +128,7 @@ def _file(arguments: argparse.Namespace) -> int:
                 code = FAILED
     seconds = time.perf_counter() - began
     if code == INTERRUPTED:
-        print("Stopped by Ctrl-C.")
+        print("Stopped; what was finished is kept.")
     elif code == 0 and reader.expected and writer.frames < reader.expected:
         print(
             f"The video ended after {writer.frames} of the {reader.expected} frames that its header promises; "
@@ -95,6 +137,10 @@ def _file(arguments: argparse.Namespace) -> int:
     if writer.frames:
         print(f"{writer.frames} frames, {without_face} without a face, {writer.frames / seconds:.1f} per second.")
         print(f"Save the result to {output}")
+        if arrays:
+            print(f"Save the arrays to {arrays.save()}")
+        if meshes:
+            print(f"Save the meshes to {meshes.folder}")
     return code
 
 
@@ -102,8 +148,8 @@ def _webcam(arguments: argparse.Namespace) -> int:
     """Shows a camera's frames with the drawing until q, Esc, Ctrl-C or the camera's end."""
     check_display()
     shown = 0
-    with VideoReader(arguments.webcam) as reader:
-        frames, draw = _tracked(reader, arguments)
+    with Camera(arguments.webcam) as camera:
+        frames, draw = _tracked(camera, *open_models(arguments), arguments)
         try:
             for frame in tqdm(frames, unit="frame"):
                 cv2.imshow("3DDFA_V2", cv2.cvtColor(draw(frame), cv2.COLOR_RGB2BGR))
@@ -119,16 +165,16 @@ def _webcam(arguments: argparse.Namespace) -> int:
 
 
 def _tracked(
-    reader: VideoReader, arguments: argparse.Namespace
+    images: Iterable[np.ndarray], detector: Detector, tddfa: Regressor, arguments: argparse.Namespace
 ) -> tuple[Iterator[TrackedFrame], Callable[[TrackedFrame], np.ndarray]]:
-    """The reader's frames with the face in each, and what draws it; frames without a face are left as they are."""
-    detector, tddfa = open_models(arguments)
+    """The images with the face in each, and what draws it; frames without a face are left as they are."""
     draw_face = {
         "2d_sparse": lambda frame: draw_landmarks(frame.image, frame.landmarks),
         "2d_dense": lambda frame: draw_dense(frame.image, frame.vertices),
         "3d": lambda frame: draw_mesh(frame.image, frame.vertices, tddfa.model.tri),
     }[arguments.opt]
-    frames = track(reader, detector, tddfa, dense=arguments.opt != "2d_sparse", smooth=arguments.smooth)
+    dense = arguments.opt != "2d_sparse" or arguments.meshes is not None
+    frames = track(images, detector, tddfa, dense=dense, smooth=arguments.smooth)
     return frames, lambda frame: frame.image if frame.landmarks is None else draw_face(frame)
 
 

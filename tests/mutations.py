@@ -211,7 +211,7 @@ FAULTS = (
     Fault("3DDFA_V2's crop has y up", CORE + "geometry.py",
           "np.array([1.0, -1.0, 1.0], vertices.dtype)", "np.array([1.0, 1.0, 1.0], vertices.dtype)",
           "test_training_regressor.py::test_roi_from_image_undoes_image_from_roi"),
-    Fault("photos are turned upright by their EXIF", CORE + "images.py",
+    Fault("photos are turned upright by their EXIF", CORE + "decoding.py",
           "ImageOps.exif_transpose(picture)", "picture", "test_images.py::test_exif_rotation_is_applied"),
     # training and measuring
     Fault("the average of the weights begins after the warm-up", "vrnlib/training/loop.py",

@@ -9,6 +9,7 @@ import trimesh
 from skimage import data
 
 from tddfa import MorphableModel
+from tddfa.canvas import sample_bilinear
 from tddfa.draw import depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from tddfa.export import save_obj, save_ply
 from tddfa.geometry import compose, pose_matrix, project, rotation_matrix
@@ -233,10 +234,20 @@ def test_meshes_open_in_trimesh_with_colours_and_unclamped(model, photo, tmp_pat
     assert upright[:, 0].min() < -5 and upright[:, 1].min() < -5
     assert np.abs(mesh.vertices - upright).max() < 1e-3
     x, y = np.rint(flat[:, :2].clip(0, (WIDTH - 1, HEIGHT - 1))).astype(int).T
-    assert np.abs(mesh.visual.vertex_colors[:, :3].astype(int) - photo[y, x]).max() <= (0 if ending == "ply" else 1)
+    if ending == "ply":
+        assert np.array_equal(mesh.visual.vertex_colors[:, :3], photo[y, x])
+    else:
+        picture = np.asarray(mesh.visual.material.image.convert("RGB"))
+        where = mesh.visual.uv * (picture.shape[1], -picture.shape[0]) + (-0.5, picture.shape[0] - 0.5)
+        at = flat[:, :2].clip(0, (WIDTH - 1, HEIGHT - 1))
+        assert np.abs(sample_bilinear(picture, where) - sample_bilinear(photo, at)).max() < 1
+        rows = [line.split() for line in path.read_text().splitlines() if line.startswith("v ")]
+        assert np.abs(np.array(rows)[:, 4:].astype(float) * 255 - photo[y, x]).max() < 0.1
+    assert "y up, z towards the viewer (right-handed)" in path.read_bytes()[:200].decode("ascii", "replace")
     nose = model.landmark_vertices[30]
     assert mesh.vertex_normals[nose][2] > 0.5
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    names = {path.name, "faces.mtl", "faces_texture.png"} if ending == "obj" else {path.name}
+    assert {one.name for one in tmp_path.iterdir()} == names
 
 
 def test_mesh_of_no_face_is_refused_and_leaves_no_file(model, photo, tmp_path):

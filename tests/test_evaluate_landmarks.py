@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from labelled_faces import render, save_image, save_mat
 from PIL import Image
+from scipy.io import savemat
 
 from tddfa.crop import warp_similarity
 from tddfa.datasets import LabelledFace, aflw2000_crops
@@ -159,6 +160,32 @@ def test_the_command_on_photos_with_points(samples, tmp_path):
     assert len(faces) == 3 and [face.yaw is None for face in faces] == [True, True, False]
     for face in faces:
         assert np.allclose(face.truth, points, atol=1e-3)
+
+
+def test_a_folder_s_points_are_found_whatever_their_names(tmp_path, samples):
+    """Endings in capitals, 300W-LP's NAME_pts.mat, .bmp, photos without a known ending, .mat of landmarks alone."""
+    points = samples[0].landmarks[:, :2]
+    labels = {"a.jpg": "a.MAT", "b.JPG": "b.PTS", "c.bmp": "c_pts.mat", "d.bmp": "d.mat", "e": "e.NPY"}
+    for name, label in labels.items():
+        Image.fromarray(samples[0].image).save(tmp_path / name, format="BMP")
+        if label == "a.MAT":
+            save_mat(tmp_path / "whole.mat", samples[0]).rename(tmp_path / label)
+        elif label == "b.PTS":
+            lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points + 1)
+            (tmp_path / label).write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
+        elif label == "e.NPY":
+            np.save(tmp_path / "e.npy", points)
+            (tmp_path / "e.npy").rename(tmp_path / label)
+        else:
+            savemat(tmp_path / label, {"pts_2d": points + 1} if "pts" in label else {"pt2d": (points + 1).T})
+    faces = data_sets("folder", tmp_path)["folder"]
+    assert [(face.path.name, face.yaw is None) for face in faces] == [(name, name != "a.jpg") for name in labels]
+    for face in faces:
+        assert np.allclose(face.truth, points, atol=1e-3)
+    with_mat = data_sets("aflw2000", tmp_path)["photos"]
+    assert [(face.path.name, face.yaw is None) for face in with_mat] == [
+        (name, name != "a.jpg") for name in ("a.jpg", "c.bmp", "d.bmp")
+    ]
 
 
 def test_the_command_tells_what_is_wrong(tmp_path, samples, capsys):

@@ -164,6 +164,10 @@ def test_the_command_on_pairs(tmp_path, capsys):
     cases = Pairs(tmp_path / "pairs")
     for case, sample in zip((cases[0], cases[1]), samples, strict=True):
         assert abs(case.yaw - yaw_of(sample.parameters)) < 12
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed" / "pairs.csv").write_text("picture,volume\n../pairs/1.png,../pairs/1.npz\n")
+    listed = Pairs(tmp_path / "listed")
+    assert len(listed) == 1 and abs(listed[0].yaw - yaw_of(samples[1].parameters)) < 12
     pairs = ["--dataset", "pairs", "--root", tmp_path / "pairs", "--workers", 1, "-o", tmp_path / "out"]
     run(capsys, "surfaces", *pairs)
     report = json.loads((tmp_path / "out" / "surfaces.json").read_text())

@@ -1,16 +1,20 @@
 """Photos of every kind are read alike, or refused with one sentence."""
 
+import io
 import os
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage.data import astronaut
 
 import tddfa.images
 from tddfa.console import Note
+from tddfa.images import png_bytes
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
-from vrnlib.show import png_bytes
 
 
 @pytest.fixture
@@ -183,9 +187,79 @@ def test_grey_of_other_ranges_is_scaled_by_its_range(tmp_path, values, mode):
     assert np.abs(read_photo(tmp_path / "a.tif")[0, [0, 60, 119], 0].astype(int) - [0, 127, 255]).max() <= 1
 
 
-def test_an_address_is_to_be_downloaded_first():
-    with pytest.raises(PhotoError, match="download the photo"):
-        read_photo("https://example.org/face.jpg")
+@pytest.mark.parametrize(("name", "channels"), [("a.png", 3), ("a.png", 4), ("a.tif", 3), ("a.tif", 4), ("a.ppm", 3)])
+def test_colours_of_12_bits_in_16_are_not_black(tmp_path, name, channels):
+    """Pillow keeps the upper eight of sixteen bits."""
+    picture = astronaut()
+    deep = (picture.astype(np.uint32) * 4095 // 255).astype(np.uint16)
+    if channels == 4:
+        deep = np.dstack([deep, np.full(deep.shape[:2], 65535, np.uint16)])
+        deep[:50, :, 3] = 0
+    cv2.imwrite(str(tmp_path / name), cv2.cvtColor(deep, cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA))
+    read = read_photo(tmp_path / name)
+    assert np.abs(read[50:].astype(int) - picture[50:]).max() <= 1
+    assert (read[:50] == 255).all() == (channels == 4)
+
+
+def test_a_dark_picture_of_8_bits_stays_dark(tmp_path):
+    dark = np.random.default_rng(0).integers(0, 15, (40, 60, 3), np.uint8)
+    Image.fromarray(dark).save(tmp_path / "a.png")
+    assert np.array_equal(read_photo(tmp_path / "a.png"), dark)
+
+
+def test_12_bits_are_turned_upright_too(tmp_path, colors):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = np.ascontiguousarray(np.rot90(colors, 1))
+    whole = io.BytesIO()
+    Image.fromarray(turned).save(whole, "PNG", exif=exif)
+    start = whole.getvalue().index(b"eXIf") - 4
+    chunk = whole.getvalue()[start : start + 12 + int.from_bytes(whole.getvalue()[start : start + 4], "big")]
+    deep = cv2.imencode(".png", (turned[:, :, ::-1].astype(np.uint16) * 16))[1].tobytes()
+    (tmp_path / "a.png").write_bytes(deep[:33] + chunk + deep[33:])
+    assert np.abs(read_photo(tmp_path / "a.png").astype(int) - colors).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "white"), [("float32", 1), ("float64", 255), ("float32", 900), ("uint32", 2**32 - 1)])
+def test_deep_colours_of_a_tiff_are_scaled_by_their_range(tmp_path, mode, white):
+    picture = astronaut()
+    tifffile.imwrite(tmp_path / "a.tif", (picture / 255 * white).astype(mode), photometric="rgb")
+    assert np.abs(read_photo(tmp_path / "a.tif").astype(int) - picture).max() <= 1
+    assert list_photos(tmp_path)[0] == [tmp_path / "a.tif"]
+    with pytest.raises(PhotoError, match="512 x 512 pixels"):
+        read_photo(tmp_path / "a.tif", max_pixels=1000)
+
+
+def test_deep_tiffs_that_nobody_reads_are_a_sentence(tmp_path, capfd):
+    tifffile.imwrite(tmp_path / "half.tif", np.zeros((64, 64, 3), np.float16), photometric="rgb")
+    tifffile.imwrite(tmp_path / "whole.tif", np.zeros((64, 64, 3), np.float32), photometric="rgb")
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "whole.tif").read_bytes()[:5000])
+    for name in ("half.tif", "cut.tif"):
+        with pytest.raises(PhotoError, match="is not a picture that can be read"):
+            read_photo(tmp_path / name)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P"])
+def test_one_bit_and_palettes(tmp_path, mode):
+    black_and_white = Image.fromarray(astronaut()).convert("1")
+    for name in ("a.png", "a.bmp", "a.tif", "a.gif"):
+        black_and_white.convert(mode).save(tmp_path / name)
+        read = read_photo(tmp_path / name)
+        assert np.array_equal(read[:, :, 1] > 127, np.asarray(black_and_white)), name
+
+
+@pytest.mark.parametrize("scheme", ["https://", "HTTP://", "ftp://", "s3://", "file:///"])
+def test_an_address_is_to_be_downloaded_first(tmp_path, monkeypatch, scheme):
+    for path in (f"{scheme}example.org/face.jpg", Path(f"{scheme}example.org/face.jpg")):
+        with pytest.raises(PhotoError, match="download the photo"):
+            read_photo(path)
+    with pytest.raises(PhotoError, match="check the spelling"):
+        read_photo("c:/faces/face.jpg")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "https:").mkdir()  # odd, but somebody's
+    Image.new("RGB", (64, 64)).save(tmp_path / "https:" / "a.png")
+    assert read_photo("https:/a.png").shape == (64, 64, 3)
 
 
 def test_only_formats_of_photos_are_opened_and_no_pipes(tmp_path):

@@ -14,8 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tddfa.images import png_bytes
 from vrnlib import notebook
-from vrnlib.show import png_bytes
 
 
 @pytest.fixture

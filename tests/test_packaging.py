@@ -18,7 +18,7 @@ from vrnlib.course import REPOSITORY
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = {".py", ".sh", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".ipynb", ".pyx", ".hpp", ".json", ""}
 VERBS = ("demo", "test", "test-browser", "test-everywhere", "test-mutations", "test-lowest", "lab", "notebooks")
-VERBS += ("course", "site", "test-course", "clean", "help")
+VERBS += ("test-sanitized", "fuzz", "course", "site", "test-course", "clean", "help")
 COMPILED = {".so", ".pyd", ".cpp", ".pyc"}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -188,7 +188,7 @@ def test_opencv_is_never_the_headless_one():
 def test_everything_declared_is_pinned():
     project = toml()["project"]
     extras = project["optional-dependencies"]
-    used = ("lab", "test", "fan", "train", "cluster", "course")
+    used = ("lab", "test", "fan", "train", "cluster", "video", "course")
     declared = project["dependencies"] + [one for extra in used for one in extras[extra]]
     pinned = constraints()
     for requirement in declared:

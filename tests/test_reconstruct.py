@@ -13,7 +13,9 @@ from PIL import Image
 
 from tddfa import load_volume
 from tddfa.ibug import NOSE_TIP
+from tddfa.images import list_photos
 from vrnlib import export as module
+from vrnlib import staging
 from vrnlib.export import ENDINGS, SaveError, save
 from vrnlib.landmarks.files import GivenPoints
 from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct
@@ -113,10 +115,13 @@ def test_all_files_are_written_and_agree(found, tmp_path):
     ply = trimesh.load(folder / "emma_0.ply", force="mesh", process=False)
     glb = trimesh.load(folder / "emma_0.glb", force="mesh", process=False)
     obj = trimesh.load(folder / "emma_0.obj", force="mesh", process=False)
-    assert np.allclose(ply.vertices, found[0].surface.vertices)
-    assert np.allclose(glb.vertices, ply.vertices * [1, -1, 1] + [-95.5, 95.5, 0], atol=1e-4)
+    assert np.allclose(ply.vertices * [1, -1, 1] + [95.5, 95.5, 0], found[0].surface.vertices)
+    assert np.allclose(glb.vertices, ply.vertices, atol=1e-4)
     assert np.allclose(obj.vertices, glb.vertices, atol=1e-4)
-    assert (obj.visual.vertex_colors[:, :3] == [200, 30, 10]).all()
+    assert (ply.visual.vertex_colors[:, :3] == [200, 30, 10]).all()
+    for textured in (obj.visual, glb.visual):
+        assert (textured.to_color().vertex_colors[:, :3] == [200, 30, 10]).all()
+    assert list_photos(folder)[0] == []  # textures are no photos
     with Image.open(folder / "emma_0.png") as picture:
         assert min(picture.size) > 400
     assert "<html" in (folder / "emma_0.html").read_text(encoding="utf-8").lower()
@@ -150,14 +155,14 @@ def test_a_full_disk_leaves_nothing(found, tmp_path, monkeypatch):
 def test_a_failing_rename_restores_the_old_set(found, tmp_path, monkeypatch):
     save(found[0], tmp_path, "a")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    real = module.os.replace
+    real = staging.os.replace
 
     def fails_late(source, target):
         if str(target) == str(tmp_path / "a_0.ply") and "old" not in str(source):
             raise OSError(errno.EIO, "Input/output error")
         return real(source, target)
 
-    monkeypatch.setattr(module.os, "replace", fails_late)
+    monkeypatch.setattr(staging.os, "replace", fails_late)
     with pytest.raises(SaveError):
         save(found[1], tmp_path, "a")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from tddfa.images import png_bytes
 from vrnlib import show
 from vrnlib.crop import crop_face
 from vrnlib.landmarks import Landmarks
@@ -17,7 +18,6 @@ from vrnlib.show import (
     k3d_html,
     picture_grid,
     plot_surface,
-    png_bytes,
     render_views,
     summary_picture,
 )

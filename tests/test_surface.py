@@ -1,6 +1,5 @@
 """Solids whose surface is known come out in place, with the right axes, orientation and colours, in every file."""
 
-import io
 import json
 import struct
 
@@ -8,7 +7,11 @@ import numpy as np
 import pytest
 import trimesh
 
+from tddfa.canvas import sample_bilinear
+from tddfa.raster import interpolate, rasterize
+from tddfa.texture import photo_texture
 from vrnlib import export
+from vrnlib.crop import Crop
 from vrnlib.surface import Surface, SurfaceError, color_surface, extract_surface, simplify, solid, upright
 
 
@@ -128,10 +131,9 @@ def test_files_reopen_with_axes_winding_and_colours(block_files, ending):
     assert len(mesh.faces) == len(surface.faces)
     assert mesh.volume > 0  # counter-clockwise from outside, in the file's own axes
     points = np.array(mesh.vertices)
-    if ending != ".ply":
-        assert points[points[:, 0] > 0][:, 1].max() < -30  # the foot is at the bottom: y runs up
-        assert points[points[:, 2] > 10][:, 1].max() < -30  # and reaches towards the viewer
-        points = points * [1, -1, 1] + [95.5, 95.5, 0]
+    assert points[points[:, 0] > 0][:, 1].max() < -30  # the foot is at the bottom: y runs up
+    assert points[points[:, 2] > 10][:, 1].max() < -30  # and reaches towards the viewer
+    points = points * [1, -1, 1] + [95.5, 95.5, 0]
     l_block_is_in_place(points.min(axis=0), points.max(axis=0), mesh.volume)
     colors = reopened_colors(mesh, ending)
     assert np.abs(colors[points[:, 0] < 79] - [255, 0, 0]).max() < 1
@@ -156,6 +158,74 @@ def test_glb_has_exact_linear_colours_normals_and_aligned_parts(block_files):
     assert np.allclose(arrays["COLOR_0"][right], [0.00699541, 0.45641103, 0.04518620], atol=1e-6)
     front = arrays["POSITION"][:, 2] == arrays["POSITION"][:, 2].max()
     assert np.median(arrays["NORMAL"][front][:, 2]) > 0.99
+
+
+@pytest.mark.parametrize("ending", [".ply", ".obj"])
+def test_files_say_which_way_their_axes_run(block_files, ending):
+    head = (block_files[0] / f"block{ending}").read_bytes()[:250].decode("ascii", "replace")
+    assert "x right, y up, z towards the viewer (right-handed)" in head and "y is 95.5 - y" in head
+
+
+def front_view(mesh: trimesh.Trimesh, picture: np.ndarray, scale: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a viewer that looks along -z shows of a textured file: (size, size, 3), and where the mesh is."""
+    points = (np.asarray(mesh.vertices) * [scale, -scale, scale] + [size / 2 - 0.5, size / 2 - 0.5, 0]).astype("f4")
+    faces = np.asarray(mesh.faces, np.int32)
+    seen = rasterize(points, faces, size, size)
+    u, v = np.moveaxis(interpolate(mesh.visual.uv[:, [0, 1, 1]].astype("f4"), faces, seen)[..., :2], -1, 0)
+    height, width = picture.shape[:2]
+    where = np.stack([u * width - 0.5, (1 - v) * height - 0.5], axis=-1)
+    return sample_bilinear(picture, where.reshape(-1, 2)).reshape(size, size, 3), seen.triangle >= 0
+
+
+@pytest.mark.parametrize("ending", [".obj", ".glb"])
+def test_the_photo_lies_on_the_surface_at_its_own_resolution(tmp_path, ending):
+    """Seen from the front, the file shows the photo again, four of whose pixels are one of the crop."""
+    photo = np.random.default_rng(3).integers(0, 256, (500, 600, 3), np.uint8)
+    crop = Crop(np.zeros((192, 192, 3), np.uint8), np.array([[0.25, 0, 30.2], [0, 0.25, 40.7]]), np.zeros((68, 2)))
+    surface = color_surface(extract_surface(ball(25)), crop.image)
+    texture = photo_texture(photo, crop.to_photo(surface.vertices))
+    path = tmp_path / f"a ball{ending}"
+    export.save_surface(path, surface, texture=texture)
+    export.save_surface(tmp_path / f"again{ending}", surface, texture=texture)
+    names = {".glb": {path.name}, ".obj": {path.name, "a ball.mtl", "a ball_texture.png"}}[ending]
+    assert {one.name for one in tmp_path.iterdir() if "again" not in one.name} == names
+    again = (tmp_path / f"again{ending}").read_bytes().replace(b"again", b"a ball")
+    assert again == path.read_bytes()
+
+    mesh = trimesh.load(path, force="mesh", process=False)
+    assert mesh.volume == pytest.approx(surface.volume, rel=1e-3)
+    material = mesh.visual.material
+    picture = np.asarray((material.image if ending == ".obj" else material.baseColorTexture).convert("RGB"))
+    assert max(picture.shape) < 220  # only what the ball covers
+    view, ball_is_there = front_view(mesh, picture, 4, 768)
+    y, x = np.argwhere(ball_is_there).T
+    in_crop = (np.stack([x, y], axis=1) - 383.5) / 4 + 95.5
+    wanted = sample_bilinear(photo, crop.to_photo(in_crop.astype("f4")))
+    assert len(x) > 25_000
+    assert np.abs(view[y, x] - wanted).max() < 4  # uv has six digits in an .obj
+
+
+def test_a_texture_keeps_inside_its_picture_and_a_large_one_is_reduced(monkeypatch):
+    photo = np.random.default_rng(4).integers(0, 256, (60, 80, 3), np.uint8)
+    points = np.array([[-50.0, 20.0, 1.0], [95.0, 70.0, 2.0], [40.0, 30.0, 0.0]], np.float32)
+    texture = photo_texture(photo, points)
+    assert np.array_equal(texture.picture, photo[19:])
+    where = texture.uv * [80, -41] + [-0.5, 41 - 0.5]
+    assert np.allclose(where, [[0, 1], [79, 40], [40, 11]], atol=1e-3)  # beyond the border: its nearest pixel
+    monkeypatch.setattr("tddfa.texture.LARGEST_TEXTURE", 40)
+    reduced = photo_texture(photo, points)
+    assert reduced.picture.shape == (20, 40, 3) and np.array_equal(reduced.uv, texture.uv)
+    with pytest.raises(ValueError, match="finite points"):
+        photo_texture(photo, points[:0])
+
+
+def test_a_photo_s_name_cannot_write_lines_into_an_obj(tmp_path):
+    surface = extract_surface(ball(8))
+    texture = photo_texture(np.zeros((200, 200, 3), np.uint8), surface.vertices)
+    export.save_surface(tmp_path / "a\nv 0 0 0.obj", surface, texture=texture)
+    lines = (tmp_path / "a\nv 0 0 0.obj").read_text().splitlines()
+    assert lines[1] == "mtllib a?v 0 0 0.mtl"
+    assert sum(line.startswith("v ") for line in lines) == len(surface.vertices)
 
 
 def test_upright_twice_is_the_same_orientation_of_faces():
@@ -204,7 +274,7 @@ def test_marching_cubes_of_a_hard_solid_is_unbiased():
     assert np.allclose(surface.vertices.max(axis=0), [29.5, 19.5, 7.25])
 
 
-def test_ply_bytes_are_binary_and_small():
-    data = export.ply_bytes(extract_surface(ball(20)))
-    assert data.startswith(b"ply\nformat binary_little_endian")
-    assert trimesh.load(io.BytesIO(data), file_type="ply", process=False).volume > 0
+def test_ply_is_binary_and_small(tmp_path):
+    export.save_surface(tmp_path / "a.ply", extract_surface(ball(20)))
+    assert (tmp_path / "a.ply").read_bytes().startswith(b"ply\nformat binary_little_endian")
+    assert trimesh.load(tmp_path / "a.ply", process=False).volume > 0

@@ -26,6 +26,7 @@ from tddfa.fitters import CropFitter, Fit, FitterChoice, NoFaceError, PhotoFitte
 from tddfa.geometry import decompose, project
 from tddfa.images import read_photo
 from tddfa.morphable import MorphableModel
+from tddfa.target_folder import find_pairs
 from tddfa.targets import make_targets
 from vrnlib import cli
 from vrnlib.metrics import iou
@@ -290,7 +291,7 @@ def test_workers_end_with_their_parent(photos, tmp_path):
         shutil.copy(photos / "face0.png", photos / f"more{number}.png")
     parent = multiprocessing.get_context("spawn").Process(target=_run_slowly, args=(photos, marks, tmp_path / "out"))
     parent.start()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while len(list(marks.glob("*.pid"))) < 2 and time.monotonic() < until:
         time.sleep(0.1)
     workers = [int(path.stem) for path in marks.glob("*.pid")]
@@ -375,6 +376,7 @@ def test_crops_keep_their_frame(samples, truth, tmp_path):
         assert np.array_equal(load_volume(out / f"face{number}.npz")[0], sample.volume())
     assert not list(out.glob("*.png"))
     rows = table(out / "pairs.csv")[1:]
+    assert find_pairs(out) == [(out / picture, out / volume) for picture, volume in rows]
     assert rows[0] == ("../crops/face0.png", "face0.npz")
     assert all((out / picture).is_file() and (out / volume).is_file() for picture, volume in rows)
 
@@ -382,6 +384,21 @@ def test_crops_keep_their_frame(samples, truth, tmp_path):
 def test_pairs_of_photos_name_the_crops(photos, truth, tmp_path):
     make(photos, tmp_path / "out", TruthChoice(truth), keep_pairs=True)
     assert table(tmp_path / "out" / "pairs.csv")[1] == ("AFW/face1.png", "AFW/face1.npz")
+
+
+def test_pairs_are_found_in_one_way(tmp_path):
+    for name in ("b.npz", "b.PNG", "sub/a.npz", "sub/a.bmp", "alone.npz", "photo.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    b, a = (tmp_path / "b.PNG", tmp_path / "b.npz"), (tmp_path / "sub" / "a.bmp", tmp_path / "sub" / "a.npz")
+    assert find_pairs(tmp_path) == [b, a]
+    (tmp_path / "pairs.csv").write_text("picture,volume\nsub/a.bmp,b.npz\n")
+    assert find_pairs(tmp_path) == [(a[0], b[1])]
+    for damaged in ("", "name,reason\na,b\n", "picture,volume\na.bmp\n", "picture,volume\n"):
+        (tmp_path / "pairs.csv").write_text(damaged)
+        with pytest.raises(ValueError, match="found none|damaged") as caught:
+            find_pairs(tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 def test_folders_must_lie_apart(photos, truth, tmp_path):

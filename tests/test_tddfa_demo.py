@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from skimage import data
 
 from tddfa import MorphableModel
 from tddfa.geometry import compose, decompose, fit_pose, image_from_roi, official_angles, project, roi_from_box
-from tddfa.images import read_photo
+from tddfa.images import list_photos, read_photo
 from tddfa.outputs import MESHES, OUTPUTS
 
 FOLDER = Path(__file__).parents[1] / "3DDFA_V2_modified"
@@ -77,12 +78,15 @@ def test_every_option_writes_its_file(fixed, photo, tmp_path, option, capsys):
     assert fixed.main(["-f", str(photo), "-o", option, "--out", str(tmp_path / "out"), "--show_flag", "false"]) == 0
     ending = option if option in MESHES else "jpg"
     path = tmp_path / "out" / f"astro.naut_{option}.{ending}"
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    more = {"astro.naut_obj.mtl", "astro.naut_obj_texture.png"} if option == "obj" else set()
+    assert {p.name for p in path.parent.iterdir()} == {path.name, *more}
+    assert list_photos(path.parent)[0] == ([] if option in MESHES else [path])  # the texture is no photo
     words = capsys.readouterr().out
     assert "Detect 1 faces" in words and str(path) in words
     if option in MESHES:
         mesh = trimesh.load(path, process=False)
-        assert len(mesh.vertices) == 13_012 and np.ptp(mesh.visual.vertex_colors[:, :3]) > 100
+        colors = mesh.visual.vertex_colors if option == "ply" else mesh.visual.to_color().vertex_colors
+        assert len(mesh.vertices) == 13_012 and np.ptp(colors[:, :3]) > 100
         return
     sizes = {"2d_sparse": (1800, 1800, 3), "2d_dense": (1800, 1800, 3), "uv_tex": (256, 256, 3)}
     picture = read_photo(path)
@@ -142,6 +146,14 @@ def test_results_replace_results_and_nothing_else(fixed, photo, tmp_path, capsys
     (tmp_path / "astro.naut_obj.obj").write_text("a letter")
     assert fixed.main(["-f", str(photo), "-o", "obj", *arguments]) == 1
     assert (tmp_path / "astro.naut_obj.obj").read_text() == "a letter"
+    (tmp_path / "astro.naut_obj.obj").unlink()
+    for name in ("astro.naut_obj.mtl", "astro.naut_obj_texture.png"):
+        shutil.copy(photo, tmp_path / name)
+        assert fixed.main(["-f", str(photo), "-o", "obj", *arguments]) == 1
+        assert (tmp_path / name).read_bytes() == photo.read_bytes() and not (tmp_path / "astro.naut_obj.obj").exists()
+        (tmp_path / name).unlink()
+    for _ in range(2):
+        assert fixed.main(["-f", str(photo), "-o", "obj", *arguments]) == 0
     again = tmp_path / f"{first.stem}_3d.jpg"
     again.write_bytes(photo.read_bytes())  # a PNG under that name
     assert fixed.main(["-f", str(first), "-o", "3d", *arguments]) == 1

@@ -219,6 +219,14 @@ def test_losses_make_every_tensor_where_the_network_lies():
         zeros(3) + torch.ones(3)
 
 
+def test_a_long_value_makes_no_long_sentence(tmp_path):
+    for text in (f"steps: '{'x' * 9000}'", "\n".join(f"name{i}: 1" for i in range(900))):
+        (tmp_path / "long.yml").write_text(text)
+        with pytest.raises(ValueError, match="Expected") as told:
+            read_recipes(tmp_path / "long.yml")
+        assert len(str(told.value)) < 900 + len(str(tmp_path))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_learns_too(tmp_path):
     from test_training_loop import config

@@ -1,6 +1,7 @@
 """Cached renders and their augmentations: picture and target move together, to the pixel."""
 
 import errno
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
@@ -163,8 +164,15 @@ def test_a_cache_is_reused_and_grows(tmp_path, monkeypatch):
     again = RenderedFaces(tmp_path, seed=5, count=2)
     monkeypatch.setattr("vrnlib.training.data.render_pair", lambda *a, **k: pytest.fail("rendered again"))
     assert np.array_equal(again.image(0), image)
-    again.cache.path(0).write_bytes(b"{")
-    with pytest.raises(ValueError, match="00000000.json is damaged"):
+    facts = again.cache.facts(0)
+    nan = {**facts, "landmarks": [[float("nan")] * 3] * 68}
+    for content in (b"{", b"[" * 100_000, b"[1]", b"{}", json.dumps({**facts, "camera": 3, "landmarks": [1]}).encode()):
+        again.cache.path(0).write_bytes(content)
+        for read in (again.landmarks, again.mesh):
+            with pytest.raises(ValueError, match="00000000.json is damaged"):
+                read(0)
+    again.cache.path(0).write_bytes(json.dumps(nan).encode())
+    with pytest.raises(ValueError, match="NaN or infinity"):
         again.landmarks(0)
 
 

@@ -122,6 +122,16 @@ def test_damaged_checkpoint_is_a_sentence(tmp_path):
         fit(task(), config(), tmp_path, resume=True, progress=False)
 
 
+@pytest.mark.parametrize("part", ["config", "network", "average", "optimizer", "log"])
+@pytest.mark.parametrize("content", [[1], {"a": 3}, "text", [{"loss": 1.0}]])
+def test_a_checkpoint_with_other_parts_is_a_sentence(tmp_path, part, content):
+    fit(task(), config(steps=1, report=1), tmp_path, progress=False)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save({**saved, part: content}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="cannot be read|was made with other settings|holds no optimiser"):
+        fit(task(), config(steps=1, report=1), tmp_path, resume=True, progress=False)
+
+
 def test_sampler_continues_where_it_stopped():
     settings = config(steps=10)
     whole, rest = list(StepSampler(32, settings, 0)), list(StepSampler(32, settings, 6))

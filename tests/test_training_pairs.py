@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tddfa import load_volume, voxelize
+from tddfa import load_volume, save_volume, voxelize
 from tddfa.images import read_photo
 from tddfa.voxelizer import slice_extent
 from vrnlib import cli
@@ -26,6 +26,7 @@ from vrnlib.training.augment import Augmentation
 from vrnlib.training.config import Recipe, changed
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.pairs import FolderPairs, Mixture, PairMaker, ShardPairs, moved_volume, split_weight
+from vrnlib.training.rendering import PairFolder, _is_there
 from vrnlib.training.vrn import VolumePairs
 
 SEED, COUNT = 4, 5
@@ -72,6 +73,32 @@ def test_rendering_goes_on_where_it_was_stopped(folder, tmp_path, capsys):
     assert f"3 pairs made, {COUNT - 2} were there, 0 failed" in capsys.readouterr().out
     for name in ("000000001.npz", "000000002.png"):
         assert (out / "000000" / name).read_bytes() == (folder / "000000" / name).read_bytes()
+
+
+def test_odd_files_in_a_folder_of_renders_are_made_anew(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(folder, out)
+    volume, offset, _ = load_volume(out / "000000" / "000000001.npz")
+    save_volume(out / "000000" / "000000001.npz", volume, offset=offset, meta=["a", "list"])
+    assert cli.main(["render", "-o", str(out), "--seed", str(SEED), "--count", str(COUNT), "--png"]) == 0
+    assert f"1 pairs made, {COUNT - 1} were there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("settings", [b"[]", b"3", b'{"x": 1}', b"[" * 100_000])
+def test_shards_of_another_program_are_made_anew(tmp_path, settings):
+    with tarfile.open(tmp_path / "000000.tar", "w") as tar:
+        for ending in ("json", "npz", "png"):
+            entry = tarfile.TarInfo(f"000000000.{ending}")
+            entry.size = len(settings)
+            tar.addfile(entry, io.BytesIO(settings))
+    assert not _is_there(tmp_path / "000000.tar", PairFolder(out=tmp_path, seed=1, ending=".png"), range(1))
+
+
+@pytest.mark.parametrize("table", [b"picture\na.png\n", b"a,b\n1,2\n", b"picture,volume\na.png\n", b"\xff\xfe\n"])
+def test_an_odd_table_of_pairs_is_told(tmp_path, table):
+    (tmp_path / "pairs.csv").write_bytes(table)
+    with pytest.raises(ValueError, match=r"Expected a table of picture and volume, .*pairs.csv is damaged"):
+        FolderPairs(tmp_path, PLAIN)
 
 
 def test_shards_are_whole_and_go_on(shards, tmp_path, capsys):

@@ -131,6 +131,20 @@ def test_foreign_entries_are_refused(tmp_path, changed):
         load_volume(tmp_path / "bad.npz")
 
 
+@pytest.mark.parametrize("header", ["{", "{'shape': (((((", "(" * 5000, "{'descr': 3, 'shape': 'x'}", "\0"])
+def test_damaged_headers_of_arrays_are_told(tmp_path, header):
+    """NumPy ends in errors of its tokenizer, its parser or its types."""
+    data = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
+    (tmp_path / "array.npy").write_bytes(data)
+    with pytest.raises(ValueError, match=r"Expected an .npy array in .*damaged header"):
+        read_vrn_npy(tmp_path / "array.npy")
+    with zipfile.ZipFile(tmp_path / "volume.npz", "w") as archive:
+        for name in entries():
+            archive.writestr(f"{name}.npy", data)
+    with pytest.raises(ValueError, match="volume file written by save_volume"):
+        load_volume(tmp_path / "volume.npz")
+
+
 def test_other_files_are_refused(tmp_path, solid):
     np.save(tmp_path / "v.npy", solid)
     (tmp_path / "text.npz").write_text("a face")

@@ -125,12 +125,13 @@ def describe_crop(
         crop: from `crop_face`.
         face: the landmarks that it was made by.
         photo_name: the photo's file.
-        photo_size: width and height.
+        photo_size: width and height, of the turned photo where it was turned.
         number: which face of the photo, the largest is 0.
     """
     return {
         "photo": photo_name,
         "photo_size": list(photo_size),
+        "photo_turned": 90 * face.turned,
         "face": number,
         "box": [round(value, 3) for value in face.box],
         "score": round(face.score, 4),
@@ -139,7 +140,8 @@ def describe_crop(
         "crop_landmarks": _rounded(crop.landmarks),
         "crop_matrix": crop.matrix.tolist(),
         "crop_size": len(crop.image),
-        "axes": "photo and crop pixels: x right, y down, z towards the camera, pixel centres at integers; "
+        "axes": "photo (turned to the left by so many degrees) and crop pixels: x right, y down, z towards the camera, "
+        "pixel centres at integers; "
         "crop_matrix (2 x 3) maps photo to crop",
     }
 

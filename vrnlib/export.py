@@ -1,17 +1,15 @@
-"""Results as files: surfaces (PLY to measure, OBJ and GLB to look at), and everything of a reconstructed face.
+"""Results as files: surfaces (PLY, OBJ, GLB), and everything of a reconstructed face.
 
-PLY holds crop pixels in the contract's axes (x right, y down, z towards the camera). OBJ and GLB hold the same surface
-upright for every viewer (y up, the face looking along +z; see `vrnlib.surface.upright`). Colours are per vertex.
-Every file appears whole or not at all.
+All three hold the surface upright, as every viewer wants it: x right, y UP, z towards the viewer, right-handed, in crop
+pixels about the crop's middle (see `vrnlib.surface.upright`). Colours are per vertex; OBJ and GLB can have the photo as
+their texture, at its own resolution. Every file appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -20,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tddfa.contract import SLICES_PER_PIXEL
+from tddfa import export as tddfa_export
+from tddfa.contract import CROP_MIDDLE, SLICES_PER_PIXEL
 from tddfa.files import write_bytes
+from tddfa.images import png_bytes
+from tddfa.texture import Texture, photo_texture
 from vrnlib.crop import describe_crop, of_more_faces
-from vrnlib.show import k3d_html, png_bytes, summary_picture
+from vrnlib.show import k3d_html, summary_picture
+from vrnlib.staging import finish_killed, move_all, new_stage
 from vrnlib.surface import Surface, upright
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
 FORMATS = (".ply", ".obj", ".glb")
 """Of surfaces."""
 
-ENDINGS = (".npz", ".json", *FORMATS, ".html", ".png")
+ENDINGS = (".npz", ".json", *FORMATS, ".mtl", "_texture.png", ".html", ".png")
 """Of the files that `save` writes for a face."""
 
+ABOUT = f" of the crop; there x is x + {CROP_MIDDLE:g} and y is {CROP_MIDDLE:g} - y"
+"""How the numbers of a .ply or .obj become the contract's; said in the file."""
 
 MARK = "vrn reconstruct"
 """What a picture's text chunk "Software" and a .json's "software" say."""
@@ -44,29 +48,50 @@ class SaveError(OSError):
     """Results that cannot be written; the message is one sentence, and no file was left behind."""
 
 
-def save_surface(path: str | PathLike[str], surface: Surface) -> None:
+def save_surface(path: str | PathLike[str], surface: Surface, *, texture: Texture | None = None) -> None:
     """Writes a surface as .ply, .obj or .glb, by the path's ending.
+
+    Args:
+        path: the file. With a texture, an .obj has NAME.mtl and NAME_texture.png beside it; a .glb holds all.
+        surface: in crop pixels.
+        texture: a picture and where in it each vertex lies, see `tddfa.texture.photo_texture`; a .ply has none.
 
     Raises:
         ValueError: another ending.
     """
     path = Path(path)
-    writers = {".ply": ply_bytes, ".obj": obj_bytes, ".glb": glb_bytes}
-    writer = writers.get(path.suffix.lower())
-    if writer is None:
+    turned = upright(surface)
+    if path.suffix.lower() == ".ply":
+        data = tddfa_export.ply_bytes(turned.vertices, turned.faces, colors=turned.colors, about=ABOUT)
+        write_bytes(path, data)
+    elif path.suffix.lower() == ".obj":
+        tddfa_export.write_obj(
+            path, turned.vertices, turned.faces, colors=turned.colors, texture=texture, about=ABOUT, software=MARK
+        )
+    elif path.suffix.lower() == ".glb":
+        write_bytes(path, glb_bytes(surface) if texture is None else textured_glb_bytes(surface, texture))
+    else:
         raise ValueError(f"Expected a file ending in {', '.join(FORMATS)}, got {path.name}; rename it.")
-    write_bytes(path, writer(surface))
 
 
-def ply_bytes(surface: Surface) -> bytes:
-    """Binary PLY in crop pixels, contract axes, with the colours of the vertices."""
-    return _as_trimesh(surface).export(file_type="ply", vertex_normal=False)
+def textured_glb_bytes(surface: Surface, texture: Texture) -> bytes:
+    """Binary glTF 2.0, upright, with normals and the texture in it; without gloss."""
+    import PIL.Image
+    import trimesh
 
-
-def obj_bytes(surface: Surface) -> bytes:
-    """OBJ, upright, colours after the coordinates of each vertex (x y z r g b)."""
-    text = _as_trimesh(upright(surface)).export(file_type="obj", include_normals=False, header=None)
-    return text.encode("utf-8")
+    turned = upright(surface)
+    visuals: Any = trimesh.visual
+    picture = PIL.Image.fromarray(texture.picture)
+    material = visuals.material.PBRMaterial(name="photo", baseColorTexture=picture, metallicFactor=0, roughnessFactor=1)
+    mesh: Any = trimesh.Trimesh(
+        turned.vertices,
+        turned.faces,
+        vertex_normals=turned.normals(),
+        visual=visuals.TextureVisuals(uv=texture.uv, material=material),
+        process=False,
+        validate=False,
+    )
+    return bytes(mesh.export(file_type="glb", include_normals=True))
 
 
 def glb_bytes(surface: Surface) -> bytes:
@@ -126,12 +151,6 @@ def srgb_to_linear(colors: ArrayLike) -> NDArray[np.float64]:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def _as_trimesh(surface: Surface) -> Any:
-    import trimesh
-
-    return trimesh.Trimesh(surface.vertices, surface.faces, vertex_colors=surface.colors, process=False, validate=False)
-
-
 # --- everything of a reconstructed face -------------------------------------------------------------------------------
 
 
@@ -142,7 +161,7 @@ def save(
     *,
     photo_name: str | None = None,
 ) -> list[Path]:
-    """Write NAME_0.npz, .json, .ply, .obj, .glb, .html and .png into a folder, NAME_1.… for the next face.
+    """Write NAME_0 with each of `ENDINGS` into a folder, NAME_1 for the next face.
 
     All files appear together or none does; older results of the same name are replaced, and those of more faces of the
     same photo go.
@@ -167,15 +186,18 @@ def save(
     stage = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".vrn-", dir=folder))
+        stage = new_stage(folder)
         number = 0
         for number, one in enumerate(reconstructions, 1):
             stem = f"{Path(name).name}_{number - 1}"
-            _refuse_foreign(folder, stem)
+            if _foreign(folder, stem):
+                finish_killed(folder)  # it may be a killed run's
+            if found := _foreign(folder, stem):
+                raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
             _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
         older = of_more_faces(folder, Path(name).name, photo_name, number, MARK)
         stale = [path for stem in older for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
-        return _move_all(stage, folder, stale=stale)
+        return move_all(stage, folder, stale=stale)
     except OSError as error:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -216,41 +238,16 @@ def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str
     about = describe(one, photo_name=photo_name, number=number, volume_file=f"{stem}.npz")
     save_volume(folder / f"{stem}.npz", one.volume, offset=one.offset, meta={"photo": photo_name, "face": number})
     write_bytes(folder / f"{stem}.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+    texture = photo_texture(one.photo, one.vertices_in_photo())
     for ending in FORMATS:
-        save_surface(folder / f"{stem}{ending}", one.surface)
+        save_surface(folder / f"{stem}{ending}", one.surface, texture=texture)
     write_bytes(folder / f"{stem}.html", k3d_html(one.surface).encode("utf-8"))
     picture = summary_picture(one.photo, one.landmarks, one.crop, one.surface)
     write_bytes(folder / f"{stem}.png", png_bytes(picture, software=MARK))
 
 
-def _refuse_foreign(folder: Path, stem: str) -> None:
-    """Files of ours come in sets with an .npz and a .json; others of the same name are somebody else's."""
+def _foreign(folder: Path, stem: str) -> Path | None:
+    """A file of somebody else's in the way: ours come in sets with an .npz and a .json."""
     if (folder / f"{stem}.npz").exists() and (folder / f"{stem}.json").exists():
-        return
-    for ending in ENDINGS:
-        if (folder / f"{stem}{ending}").exists():
-            found = folder / f"{stem}{ending}"
-            raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
-
-
-def _move_all(stage: Path, folder: Path, *, stale: list[Path]) -> list[Path]:
-    """Move every staged file into the folder, and stale ones away; if one fails, put everything back as it was."""
-    old = stage / "old"
-    old.mkdir()
-    moved: list[Path] = []
-    try:
-        for path in stale:
-            os.replace(path, old / path.name)
-        for source in sorted(path for path in stage.iterdir() if path.is_file()):
-            target = folder / source.name
-            if target.exists():
-                os.replace(target, old / target.name)
-            os.replace(source, target)
-            moved.append(target)
-    except BaseException:  # Ctrl-C between two files, too
-        for target in moved:
-            target.unlink(missing_ok=True)
-        for kept in old.iterdir():
-            os.replace(kept, folder / kept.name)
-        raise
-    return moved
+        return None
+    return next((path for ending in ENDINGS if (path := folder / f"{stem}{ending}").exists()), None)

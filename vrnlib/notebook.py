@@ -23,8 +23,9 @@ import PIL.Image
 
 from tddfa.arrays import Image
 from tddfa.files import write_bytes
+from tddfa.images import png_bytes
 from vrnlib.images import read_photo
-from vrnlib.show import k3d_html, picture_grid, plot_surface, png_bytes, render_views
+from vrnlib.show import k3d_html, picture_grid, plot_surface, render_views
 from vrnlib.surface import Surface
 from vrnlib.synthetic.faces import Sample, render_pair
 

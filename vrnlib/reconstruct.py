@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from tddfa.contract import MIDDLE_SLICE, VOLUME_SHAPE
 from tddfa.describe import short_repr
 from vrnlib.crop import Crop, crop_face
-from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks
 from vrnlib.landmarks.detectors import Detector, OpenDetector
+from vrnlib.landmarks.retries import upright
 from vrnlib.surface import Surface, color_surface, extract_surface, solid
 
 Record = dict[str, dict[str, str | None]]
@@ -166,6 +166,8 @@ def reconstruct(
 ) -> list[Reconstruction]:
     """Every face of a photo as a surface, the largest first; an empty list when no face is found.
 
+    A photo that lies on its side or stands on its head is turned first, see `vrnlib.landmarks.retries.upright`.
+
     Args:
         image: (H, W, 3) uint8 RGB, e.g. from `vrnlib.images.read_photo`.
         networks: from `open_networks`; default: the open weights of this package.
@@ -176,12 +178,12 @@ def reconstruct(
         PhotoError: no photo, or one that is too small.
         SurfaceError: the volume of a found face is empty.
     """
-    image = as_photo(image)
     if networks is None:
         networks = open_networks(fan="fan_open" if detector is None else None)
     if detector is None:
         detector = OpenDetector(networks.fan)
-    return list(reconstruct_faces(image, detector(image), networks=networks, level=level))
+    image, faces = upright(image, detector)
+    return list(reconstruct_faces(image, faces, networks=networks, level=level))
 
 
 def reconstruct_faces(

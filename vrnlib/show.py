@@ -8,7 +8,6 @@ of view, so that it shows the whole face as a portrait does. Colours that are to
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
 from tddfa.arrays import Floats, Image
 from tddfa.geometry import rotation_matrix
@@ -215,15 +213,6 @@ def picture_grid(pictures: Sequence[Image], titles: Sequence[str], *, columns: i
         inset = (width - picture.shape[1]) // 2, (height - picture.shape[0]) // 2
         sheet.paste(PIL.Image.fromarray(picture), (x + inset[0], y + title + inset[1]))
     return np.array(sheet)
-
-
-def png_bytes(picture: Image, *, software: str | None = None) -> bytes:
-    """A picture as the bytes of a PNG file; with the program's name in it, `tddfa.images.is_own_picture` knows it."""
-    buffer, text = io.BytesIO(), PngInfo()
-    if software is not None:
-        text.add_text("Software", software)
-    PIL.Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
-    return buffer.getvalue()
 
 
 def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:

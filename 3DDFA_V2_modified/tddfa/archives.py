@@ -97,7 +97,10 @@ def _array(file: IO[bytes], size: int) -> np.ndarray[Any, Any]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"an array of version {version}")
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
+    try:
+        shape, _, dtype = read_header(file)
+    except Exception as error:  # NumPy reads it as Python's own notation, which fails in many ways
+        raise ValueError(f"a damaged header ({type(error).__name__})") from None
     promised = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or dtype.hasobject or promised != size - file.tell():
         raise ValueError(f"{size - file.tell():,} bytes for an array {dtype} {shape}")

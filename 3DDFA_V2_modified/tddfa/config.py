@@ -92,7 +92,9 @@ def read_config(
     content = read_yaml(path)
     if not isinstance(content, dict) or not {"arch", "checkpoint_fp", "bfm_fp"} <= content.keys() <= set(KEYS):
         have = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have}.")
+        raise ValueError(
+            f"Expected arch, checkpoint_fp and bfm_fp (of {', '.join(KEYS)}) in {path}, got {have!s:.200}."
+        )
     texts = (content["arch"], content["checkpoint_fp"], content["bfm_fp"])
     width = content.get("widen_factor", 1.0)
     if not all(isinstance(text, str) for text in texts) or not isinstance(width, int | float) or not 0 < width < 100:
@@ -101,7 +103,7 @@ def read_config(
     if content["arch"] not in ARCHITECTURES or (size, parameters) != (NETWORK_SIZE, PARAMETER_COUNT):
         raise ValueError(
             f"Expected arch {' or '.join(ARCHITECTURES)}, size {NETWORK_SIZE} and {PARAMETER_COUNT} num_params in "
-            f"{path}, got {content['arch']}, {size} and {parameters}; no other regressor is supported."
+            f"{path}, got {content['arch']:.40}, {size!s:.40} and {parameters!s:.40}; no other regressor is supported."
         )
     checkpoint = checkpoint or _located(str(content["checkpoint_fp"]), path, download)
     face_model = face_model or _located(str(content["bfm_fp"]), path, download)

@@ -7,11 +7,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["FAILED", "INTERRUPTED", "Note", "run_command", "sentence"]
+__all__ = ["FAILED", "INTERRUPTED", "Note", "run_command", "sentence", "stop_noted"]
 
 FAILED = 1
 """Exit code after an error. (argparse leaves with 2 for wrong arguments.)"""
@@ -59,16 +59,46 @@ def _stopped_as_by_hand() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    before = {name: handler for name, handler in before.items() if handler is signal.SIG_DFL}  # nohup's stays
-    for name in before:
-        signal.signal(getattr(signal, name), stop)
+    with _handled(("SIGTERM", "SIGHUP"), stop, lambda handler: handler is signal.SIG_DFL):  # nohup's stays
+        yield
+
+
+@contextmanager
+def stop_noted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, SIGTERM and SIGHUP are only noted, for work that ends well between two pieces; a second one stops it.
+
+    Yields:
+        A function that tells whether to stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise KeyboardInterrupt
+
+    with _handled(("SIGINT", "SIGTERM", "SIGHUP"), note, lambda handler: handler is not signal.SIG_IGN):
+        yield lambda: bool(noted)
+
+
+@contextmanager
+def _handled(
+    names: Sequence[str], handler: Callable[[int, Any], None], wanted: Callable[[object], bool]
+) -> Iterator[None]:
+    """The signals of these names, where their handler so far is ``wanted``, go to another one for a while."""
+    there = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
+    before = {number: signal.getsignal(number) for number in there}
+    before = {number: old for number, old in before.items() if wanted(old)}
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager

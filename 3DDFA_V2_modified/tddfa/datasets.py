@@ -8,6 +8,7 @@ Each image of these data sets has a ``.mat`` file beside it (Zhu et al., CVPR 20
 - landmarks: ``pt3d_68`` (3, 68) in AFLW2000-3D, ``pt2d`` (2, 68) in 300W-LP and 300W-3D.
 
 300W-LP has a second file for each image, ``landmarks/.../NAME_pts.mat``, of ``pts_2d`` and ``pts_3d`` (68, 2) alone.
+A file that holds landmarks alone is enough where only these are asked for.
 
 Their pixels count from 1, as MATLAB does; here they are moved to this project's convention (the first pixel's centre
 is 0). A model vertex V (y up) lands at ``scale * R V + shift`` with R = Rx Ry Rz, and MATLAB's row is
@@ -31,6 +32,7 @@ from .contract import LANDMARK_COUNT, NETWORK_SIZE
 from .describe import short_repr
 from .files import beside
 from .geometry import axis_rotation, image_from_roi, pose_matrix
+from .images import list_photos
 from .mat_files import read_arrays
 from .morphable import MorphableModel
 
@@ -39,9 +41,11 @@ __all__ = [
     "LabelledFace",
     "aflw2000_crops",
     "aflw2000_images",
+    "find_label",
     "mat_vertices",
     "read_mat",
     "read_mat_landmarks",
+    "read_mat_points",
 ]
 
 CROP_SIDE = NETWORK_SIZE
@@ -146,6 +150,33 @@ def read_mat_landmarks(path: str | Path) -> Floats:
     return points
 
 
+def read_mat_points(path: str | Path) -> tuple[Floats | None, float | None]:
+    """What a ``.mat`` file says of a face without its shape: the 68 points as in `FaceLabels`, and its yaw in degrees.
+
+    Either is None where the file does not have it. Errors as of `read_mat_landmarks`.
+    """
+    content = read_arrays(path, ("Pose_Para", *LANDMARKS))
+    pose = content.get("Pose_Para", np.zeros(0)).ravel()
+    known = pose.size >= PARAMETERS["Pose_Para"] and np.isfinite(pose).all()
+    return _landmarks(content), float(np.degrees(pose[1])) if known else None
+
+
+def find_label(photo: Path, folder: Path, endings: Sequence[str] = (".mat",)) -> Path | None:
+    """The file in a folder that tells where a photo's face is: NAME or NAME_pts with an ending, also in capitals.
+
+    Args:
+        photo: whose name counts.
+        folder: where the file is looked for.
+        endings: in small letters, the preferred one first.
+    """
+    for stem in (photo.stem, f"{photo.stem}_pts"):  # 300W-LP's folder landmarks has NAME_pts.mat
+        for ending in endings:
+            found = beside(folder / f"{stem}{photo.suffix}", ending)
+            if found.is_file():
+                return found
+    return None
+
+
 def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int) -> Floats:
     """The face that a ``.mat`` file describes: vertices (N, 3) float32, image pixels, y down, z towards the camera.
 
@@ -173,23 +204,18 @@ def mat_vertices(labels: FaceLabels, model: MorphableModel, *, image_height: int
     return image_from_roi(placed, (0, 0, image_height, image_height), size=image_height).astype(np.float32)
 
 
-def aflw2000_images(root: str | Path, *, suffixes: Sequence[str] = (".jpg", ".jpeg", ".png")) -> list[LabelledFace]:
-    """The images under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
-
-    Args:
-        root: the folder.
-        suffixes: endings of images, in small letters.
+def aflw2000_images(root: str | Path) -> list[LabelledFace]:
+    """The photos under a folder that have a ``.mat`` with 68 points beside them: AFLW2000-3D as it is downloaded.
 
     Raises:
         ValueError: there are none, or one of them is damaged.
     """
     faces = []
-    for path in sorted(Path(root).rglob("*")):
-        if path.suffix.lower() not in suffixes or not beside(path, ".mat").is_file():
-            continue
-        labels = read_mat(beside(path, ".mat"))
-        if labels.landmarks is not None:
-            faces.append(LabelledFace(path, labels.landmarks[:, :2], labels.yaw))
+    for path in list_photos(root, recursive=True)[0]:
+        label = find_label(path, path.parent)
+        points, yaw = (None, None) if label is None else read_mat_points(label)
+        if points is not None:
+            faces.append(LabelledFace(path, points[:, :2], yaw))
     if not faces:
         raise ValueError(
             f"Expected images with .mat files beside them in {root}, got none with 68 points; "

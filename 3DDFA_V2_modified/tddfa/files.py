@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["beside", "check_file", "check_target", "read_file", "replacing", "result_names", "write_bytes"]
+__all__ = [
+    "beside",
+    "check_file",
+    "check_target",
+    "clear_killed",
+    "left_by_killed",
+    "read_file",
+    "replacing",
+    "result_names",
+    "temporary_name",
+    "write_bytes",
+]
 
 
 def check_file(path: str | os.PathLike[str], *, largest: int, what: str) -> Path:
@@ -41,12 +55,14 @@ def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes
     return check_file(path, largest=largest, what=what).read_bytes()
 
 
-def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, source: Path | None = None) -> Path:
+def check_target(
+    path: str | os.PathLike[str], begins: bytes | tuple[bytes, ...] | None = None, *, source: Path | None = None
+) -> Path:
     """The path, when writing there loses nothing that somebody else made.
 
     Args:
         path: the file to write; an older one is replaced only when it is of the kind that is written.
-        begins: what a file of this kind begins with; None when any file may be replaced.
+        begins: what a file of this kind begins with, or may begin with; None when any file may be replaced.
         source: what was read, which is never replaced.
 
     Raises:
@@ -61,7 +77,7 @@ def check_target(path: str | os.PathLike[str], begins: bytes | None = None, *, s
         raise ValueError(f"Expected to write the file {path}, there is something else; name another one.")
     if begins is not None and path.stat().st_size:
         with open(path, "rb") as file:
-            if file.read(len(begins)) != begins:
+            if not file.read(256).startswith(begins):
                 raise ValueError(
                     f"Expected to replace a file of an earlier run only, {path} is of another kind; "
                     "name another one or move it away."
@@ -89,7 +105,7 @@ def replacing(path: str | os.PathLike[str], *, what: str = "") -> Iterator[Path]
         OSError: the folder is missing, not writable or full; one sentence.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
         os.replace(temporary, path)
@@ -100,6 +116,42 @@ def replacing(path: str | os.PathLike[str], *, what: str = "") -> Iterator[Path]
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(name: str) -> str:
+    """A hidden name for what becomes NAME, with this process and machine in it, for :func:`left_by_killed`."""
+    return f".{name}.{os.getpid()}-{_machine()}{secrets.token_hex(2)}.part"
+
+
+def left_by_killed(name: str) -> bool:
+    """Whether a file or folder of this name was left by a process of this machine that is no more.
+
+    Always False on Windows, which has no harmless way to ask for a process.
+    """
+    found = re.search(r"^\..*\.([0-9]{1,9})-([0-9a-f]{4})[0-9a-f]{4}\.part$", name, re.DOTALL)
+    if found is None or found[2] != _machine() or os.name != "posix":
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        return False
+    return False
+
+
+def clear_killed(folder: str | os.PathLike[str]) -> None:
+    """Delete the half-written files that killed processes left in a folder and below."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if left_by_killed(name):
+                with suppress(OSError):
+                    Path(place, name).unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Four hexadecimal digits of this machine's name: processes of others cannot be asked for."""
+    return f"{zlib.crc32(platform.node().encode()) & 0xFFFF:04x}"
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, what: str = "") -> Path:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError, features
+from PIL.PngImagePlugin import PngInfo
 
 from .console import Note, sentence
+from .decoding import brighten_12_bits, decoded_deep, deep_tiff_size, scaled, to_rgb
 
 __all__ = [
     "MAX_PIXELS",
@@ -27,6 +30,7 @@ __all__ = [
     "checked_image",
     "is_own_picture",
     "list_photos",
+    "png_bytes",
     "read_photo",
 ]
 
@@ -55,6 +59,9 @@ OWN = "vrn "
 """What the text chunk "Software" of a PNG picture of ours begins with."""
 
 
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:(/|.*;base64,)", re.IGNORECASE)
+"""What an address begins with, after ``Path`` has made one slash of two; a single letter is a drive."""
+
 SCAN, END = b"\xff\xda", b"\xff\xd9"
 """JPEG's marks before the pixels and behind them; among the pixels neither can occur."""
 
@@ -71,7 +78,7 @@ def read_photo(
 ) -> NDArray[np.uint8]:
     """Read a photo as (H, W, 3) uint8 RGB, upright.
 
-    Palette, CMYK and animated files (first picture) are converted, grey ones of 12 and 16 bits and of floats scaled by
+    Palette, CMYK and animated files (first picture) are converted, those of 12 and 16 bits and of floats scaled by
     their range. Transparent pixels are laid over white. A JPEG that lacks its last bytes is read, with a
     :class:`~tddfa.console.Note`.
 
@@ -84,7 +91,7 @@ def read_photo(
         PhotoError: no photo, a damaged one, or one that is too small or too large; one sentence.
     """
     path = Path(path)
-    if str(path).startswith(("http:/", "https:/")):
+    if ADDRESS.match(str(path)) and not path.exists():
         raise PhotoError(f"{path} is an address; download the photo and name the file.")
     if path.is_dir():
         raise PhotoError(f"{path} is a folder where one photo was expected; name a photo inside it.")
@@ -96,13 +103,20 @@ def read_photo(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
+            size = deep_tiff_size(path)
+            if size is not None:
+                _check_size(path, size, max_pixels=max_pixels, min_side=min_side)
+                deep = decoded_deep(path)
+                if deep is not None:
+                    return scaled(deep)
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
                 if picture.format == "JPEG" and _lacks_its_end(data := path.read_bytes()):
                     cut_off, photo = True, _almost_whole(path, data)
                 else:
                     picture.load()
-                    photo = _to_rgb(picture)
+                    brighten_12_bits(path, picture)
+                    photo = to_rgb(picture)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -197,6 +211,15 @@ def is_own_picture(path: str | PathLike[str]) -> bool:
         return False
 
 
+def png_bytes(picture: NDArray[np.uint8], *, software: str | None = None) -> bytes:
+    """A picture as the bytes of a PNG file; with the program's name in it, :func:`is_own_picture` knows it."""
+    buffer, text = io.BytesIO(), PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    Image.fromarray(picture).save(buffer, format="PNG", pnginfo=text)
+    return buffer.getvalue()
+
+
 def _why_no_photo(path: Path) -> str | None:
     """The reason to leave a file of a folder out; None for a photo."""
     if not path.is_file():
@@ -233,7 +256,7 @@ def _almost_whole(path: Path, data: bytes) -> NDArray[np.uint8]:
         missing = int(np.argmin((rows == rows[-1]).all(axis=1)[::-1]))
         if missing > MAX_MISSING * len(rows):
             raise PhotoError(f"{path} lacks more than its last rows; get it again.")
-        return _to_rgb(picture)
+        return to_rgb(picture)
 
 
 def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side: int) -> None:
@@ -242,23 +265,3 @@ def _check_size(path: Path, size: tuple[int, int], *, max_pixels: int, min_side:
         raise PhotoError(f"{path} has {width} x {height} pixels; at most {max_pixels:,} in all can be read, reduce it.")
     if min(width, height) < min_side:
         raise PhotoError(f"{path} has {width} x {height} pixels; at least {min_side} on each side are needed.")
-
-
-def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _grey_to_rgb(np.asarray(picture), sixteen_bit=picture.mode != "F")
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, picture)
-    return np.array(picture.convert("RGB"), dtype=np.uint8)
-
-
-def _grey_to_rgb(values: ArrayLike, *, sixteen_bit: bool) -> NDArray[np.uint8]:
-    """Grey of 12 or 16 bits comes as whole numbers, that of floats as 0 … 1, 0 … 255 or any other range."""
-    values = np.nan_to_num(np.asarray(values, dtype=np.float32))
-    largest = float(values.max(initial=0.0))
-    white = next((one for one in ((4095, 65535) if sixteen_bit else (1, 255)) if largest <= one), largest)
-    grey = np.clip(np.rint(values * (255 / white)), 0, 255)
-    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)

@@ -7,6 +7,7 @@ picture = draw_output("pncc", image, faces, tddfa.model)
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,8 +19,9 @@ from .archives import Archive
 from .arrays import Floats, Image
 from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
-from .export import save_obj, save_ply
+from .export import obj_files, save_obj, save_ply
 from .files import check_target, write_bytes
+from .images import is_own_picture
 from .interfaces import Detector
 from .morphable import MorphableModel
 from .regressor import TDDFA
@@ -33,6 +35,7 @@ __all__ = [
     "check_arrays_target",
     "draw_output",
     "find_faces",
+    "from_zero",
     "save_arrays",
     "save_output",
 ]
@@ -47,8 +50,15 @@ JPEG_QUALITY = 95
 ARRAYS = ("boxes", "roi", "params", "sparse", "dense", "pose_deg")
 """Names of what :func:`save_arrays` writes."""
 
-BEGINNINGS = {"ply": b"ply\n", "obj": b"v ", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89PNG"}
-"""What the files begin with: only such a one is replaced."""
+BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
+    ".ply": b"ply\n",
+    ".obj": (b"# tddfa", b"v "),  # older versions wrote no header
+    ".mtl": b"# tddfa",
+    ".jpg": b"\xff\xd8\xff",
+    ".jpeg": b"\xff\xd8\xff",
+    ".png": b"\x89PNG",
+}
+"""What the files begin with, by their endings: only such a one is replaced."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,7 +100,7 @@ def find_faces(image: Image, detector: Detector, tddfa: TDDFA) -> FaceSet:
     """
     boxes = detector(image)
     params, rois = tddfa(image, boxes)
-    sparse, dense = (_from_zero(tddfa.reconstruct(params, rois, dense=dense)) for dense in (False, True))
+    sparse, dense = (from_zero(tddfa.reconstruct(params, rois, dense=dense)) for dense in (False, True))
     return FaceSet(boxes, rois, params, sparse, dense, tddfa.pose(params))
 
 
@@ -156,7 +166,10 @@ def save_output(
     ending = Path(path).suffix.lower()
     if option in MESHES and ending != f".{option}":
         raise ValueError(f"Expected a file that ends in .{option}, got {Path(path).name}; rename it.")
-    check_target(path, BEGINNINGS.get(option, BEGINNINGS.get(ending)), source=source)
+    for target in obj_files(path) if option == "obj" else [Path(path)]:
+        check_target(target, BEGINNINGS.get(target.suffix.lower()), source=source)
+        if option == "obj" and target.suffix == ".png" and target.exists() and not is_own_picture(target):
+            raise ValueError(f"Expected to replace the texture of an earlier run only, {target} is another picture.")
     if option in MESHES:
         save = save_ply if option == "ply" else save_obj
         save(path, image, faces.dense, model.tri)
@@ -172,18 +185,25 @@ def save_output(
     return picture
 
 
-def check_arrays_target(path: str | PathLike[str], *, source: Path | None = None) -> Path:
-    """The path for :func:`save_arrays`, when it ends in .npz and no other file would be lost.
+def check_arrays_target(
+    path: str | PathLike[str], *, source: Path | None = None, names: Collection[str] = ARRAYS
+) -> Path:
+    """The path for arrays, when it ends in .npz and no other file would be lost.
+
+    Args:
+        path: the file.
+        source: what was read, which is never replaced.
+        names: of all the arrays that are written; only a file with the same is replaced.
 
     Raises:
-        ValueError: another ending, the source, or a file there that ``save_arrays`` did not write.
+        ValueError: another ending, the source, or a file there with other arrays.
     """
     path = Path(path)
     if path.suffix.lower() != ".npz":
         raise ValueError(f"Expected a file that ends in .npz for the arrays, got {path.name}; name another one.")
     if check_target(path, b"PK", source=source).is_file() and path.stat().st_size:
         with Archive(path, largest=2**32, what="the arrays of an earlier run") as archive:
-            if archive.names != set(ARRAYS):
+            if archive.names != set(names):
                 raise ValueError(
                     f"Expected to replace the arrays of an earlier run only, {path} holds others; move it."
                 )
@@ -213,8 +233,8 @@ def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
     return write_bytes(path, memory.getvalue())
 
 
-def _from_zero(vertices: Floats) -> Floats:
-    """Faces (F, N, 3), the smallest z of each moved to 0."""
+def from_zero(vertices: Floats) -> Floats:
+    """Faces (F, N, 3), the smallest z of each moved to 0, as 3DDFA_V2 gives them."""
     if not len(vertices):
         return vertices
     return vertices - vertices.min(axis=1, keepdims=True) * np.array([0, 0, 1], np.float32)

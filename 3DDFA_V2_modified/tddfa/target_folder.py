@@ -13,15 +13,30 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .console import sentence
-from .files import read_file, write_bytes
+from .files import beside, clear_killed, read_file, write_bytes
+from .images import PHOTO_SUFFIXES
 from .workers import outcomes
 
-__all__ = ["FAILURES", "FAILURE_COLUMNS", "Summary", "check_folders", "claimed", "fill_folder", "write_table"]
+__all__ = [
+    "FAILURES",
+    "FAILURE_COLUMNS",
+    "PAIRS",
+    "PAIR_COLUMNS",
+    "Summary",
+    "check_folders",
+    "claimed",
+    "fill_folder",
+    "find_pairs",
+    "write_table",
+]
 
 Task = TypeVar("Task")
 
 FAILURES, FAILURE_COLUMNS = "failures.csv", ("picture", "reason")
 """The table of what could not be done; it lies in every folder of targets."""
+
+PAIRS, PAIR_COLUMNS = "pairs.csv", ("picture", "volume")
+"""The table of crops and their volumes, as paths from the folder."""
 
 
 @dataclass
@@ -61,6 +76,7 @@ def fill_folder(
     """
     out.mkdir(parents=True, exist_ok=True)
     pending, shown = claimed(out), [names(task) for task in tasks]
+    clear_killed(out)
     done = outcomes(tasks, attempt, workers=workers, dask=dask, batch=batch)
     try:
         with closing(done), tqdm(total=len(tasks), unit="picture", disable=not progress) as bar:
@@ -115,6 +131,41 @@ def claimed(out: Path) -> dict[str, str]:
             f"Expected the {FAILURES} of an earlier run, {path} is damaged or another file ({sentence(error)}); "
             "move it away or name another folder."
         ) from None
+
+
+def find_pairs(folder: str | Path) -> list[tuple[Path, Path]]:
+    """The crops and volumes of a folder: those of its ``pairs.csv``, else every volume file with a picture beside it.
+
+    Args:
+        folder: of ``vrn targets`` or ``vrn render``.
+
+    Returns:
+        (picture, volume) of each, sorted; there is at least one.
+
+    Raises:
+        ValueError: there are none, or the table is damaged.
+    """
+    folder = Path(folder)
+    if (folder / PAIRS).is_file():
+        text = read_file(folder / PAIRS, largest=2**30, what="a table of pairs").decode("utf-8", "replace")
+        try:
+            header, *rows = csv.reader(io.StringIO(text, newline=""))
+            if tuple(header) != PAIR_COLUMNS:
+                raise ValueError("another header")
+            pairs = [(folder / picture, folder / volume) for picture, volume in rows]
+        except (ValueError, csv.Error) as error:
+            raise ValueError(
+                f"Expected a table of {' and '.join(PAIR_COLUMNS)}, {folder / PAIRS} is damaged or another file "
+                f"({sentence(error)}); delete it."
+            ) from None
+    else:
+        pairs = []
+        for volume in sorted(folder.rglob("*.npz")):
+            pictures = (beside(volume, ending) for ending in PHOTO_SUFFIXES)
+            pairs += [(picture, volume) for picture in pictures if picture.is_file()][:1]
+    if not pairs:
+        raise ValueError(f"Expected crops with volumes beside them in {folder}, found none; make them by vrn targets.")
+    return pairs
 
 
 def write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -28,9 +28,10 @@ from .contract import CROP_SIZE, VOLUME_SHAPE
 from .crop import crop_matrix, transform_points, warp_similarity
 from .files import beside, read_file, result_names, write_bytes
 from .fitters import Fit, Fitter, FitterChoice, NoFaceError
+from .model_files import combine
 from .morphable import MorphableModel
 from .shards import check_shards, write_pairs
-from .target_folder import FAILURES, Summary, check_folders, fill_folder, write_table
+from .target_folder import FAILURES, PAIR_COLUMNS, PAIRS, Summary, check_folders, fill_folder, write_table
 from .volume_file import load_volume, save_volume
 from .voxelizer import slice_extent, voxelize
 
@@ -111,7 +112,7 @@ def make_targets(
         there = {*summary.made, *summary.kept}
         pairs = _pairs([task for task in tasks if name(task) in there], out, fitter.cropped)
         if keep_pairs and (out / FAILURES).exists():
-            write_table(out / "pairs.csv", ("picture", "volume"), pairs)
+            write_table(out / PAIRS, PAIR_COLUMNS, pairs)
     if shards is not None:
         write_pairs([(out / picture, out / volume) for picture, volume in pairs], out / "shards", per_shard=shards)
     return summary
@@ -175,7 +176,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
 
 def _parameters(fit: Fit, landmarks: Floats, model: MorphableModel) -> list[float]:
     """A 3 x 4 matrix (row by row, model axes to crop pixels) and the coefficients of shape and expression."""
-    face = model.landmarks(model.reconstruct(fit.shape, fit.expression)).astype(np.float64)
+    rows = model.keypoints  # the landmarks' rows only
+    face = combine(model.u[rows], model.w_shp[rows], model.w_exp[rows], fit.shape, fit.expression).astype(np.float64)
     matrix = np.linalg.lstsq(np.column_stack([face, np.ones(len(face))]), landmarks.astype(np.float64), rcond=None)[0].T
     numbers = np.concatenate([matrix.ravel(), fit.shape, fit.expression]).astype(np.float32)
     return [float(str(number)) for number in numbers]  # the shortest that means this float32

@@ -1,18 +1,70 @@
-"""A face's skin, unwrapped: the photo's colours on the model's texture map (``uv_tex``)."""
+"""A photo as a mesh's texture, and a face's skin unwrapped: its colours on the model's texture map (``uv_tex``)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
 from .archives import read_npy
 from .arrays import Floats, Image, Integers
 from .canvas import Faces, each_face, sample_bilinear
+from .describe import short_repr
 from .images import checked_image
 from .mat_files import read_arrays
 from .morphable import MorphableModel
 from .raster import RasterBuffers, checked_triangles, interpolate, rasterize
 
-__all__ = ["texture_coordinates", "uv_texture"]
+__all__ = ["Texture", "photo_texture", "texture_coordinates", "uv_texture"]
+
+LARGEST_TEXTURE = 4096
+"""Pixels on a side: what every graphics card takes. A face that is larger in its photo is reduced."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Texture:
+    """A picture, and where in it the vertices of a mesh lie.
+
+    Attributes:
+        picture: (h, w, 3) uint8 RGB.
+        uv: (V, 2) float32 in 0..1, u to the right, v UP, as files and viewers have it.
+    """
+
+    picture: Image
+    uv: Floats
+
+    __repr__ = short_repr
+
+
+def photo_texture(image: Image, points: Floats) -> Texture:
+    """The photo as the texture of a mesh that lies over it: the part of it that the mesh covers, pixel by pixel.
+
+    The photo is projected straight through the mesh, as the vertices' colours are: what it does not show (the back of
+    a head, a cheek behind the nose) has the pixel that lies before it. Beyond the photo's border the nearest pixel is
+    taken.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the photo.
+        points: (V, 2|3) photo pixels.
+
+    Raises:
+        ValueError: arrays of another shape or type.
+    """
+    image = checked_image(image)
+    if points.ndim != 2 or points.shape[1] < 2 or not len(points) or not np.isfinite(points).all():
+        raise ValueError(f"Expected finite points of shape (V, 3), got {points.shape}.")
+    size = np.array(image.shape[1::-1])
+    inside = np.clip(points[:, :2].astype(np.float64), 0, size - 1)
+    low = np.maximum(np.floor(inside.min(axis=0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(inside.max(axis=0)).astype(int) + 2, size)
+    picture = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
+    uv = (inside - low + 0.5) / (high - low)
+    largest = max(picture.shape)
+    if largest > LARGEST_TEXTURE:
+        width, height = np.maximum((high - low) * LARGEST_TEXTURE // largest, 1).tolist()
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return Texture(picture, np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32))
 
 
 def texture_coordinates(model: MorphableModel) -> Floats:

@@ -21,7 +21,7 @@ from .boxes import box_around, box_middles, box_overlaps, crop_roi, roi_from_lan
 from .describe import short_repr
 from .interfaces import Detector, Regressor
 
-__all__ = ["TrackedFrame", "smoothed", "track"]
+__all__ = ["TrackedFrame", "VideoError", "check_range", "smoothed", "track"]
 
 MIN_ROI_AREA = 2020.0
 """A tracked crop below this many square pixels is given up and the detector asked, as in 3DDFA_V2."""
@@ -46,6 +46,10 @@ MIN_OVERLAP = 0.25
 """IoU of the landmarks' box and a detected one above which they are the same face."""
 
 
+class VideoError(ValueError):
+    """A video that cannot be read, written or shown; the message is one sentence for the user."""
+
+
 @dataclass(frozen=True, repr=False)
 class TrackedFrame:
     """One frame and the face in it.
@@ -56,6 +60,8 @@ class TrackedFrame:
         landmarks: (68, 3) float32 image pixels, or None where no face was found.
         vertices: (N, 3) float32 the dense face with the same zero of z, or None (no face, or not asked for).
         detected: the face comes from the detector, not from the frame before.
+        params: (62,) float32 of this frame's own fit, never averaged, or None.
+        roi: (4,) float64 square that the network saw, or None.
     """
 
     index: int
@@ -63,8 +69,16 @@ class TrackedFrame:
     landmarks: Floats | None = None
     vertices: Floats | None = None
     detected: bool = False
+    params: Floats | None = None
+    roi: Floats | None = None
 
     __repr__ = short_repr
+
+
+def check_range(start: int, end: int | None) -> None:
+    """VideoError, one sentence, unless there can be frames from number ``start`` to ``end``."""
+    if start < 0 or (end is not None and end < start):
+        raise VideoError(f"Expected a range with 0 <= start <= end, got frames {start} to {end}.")
 
 
 def track(
@@ -181,7 +195,7 @@ def _follow(
             continue
         last, params, rois = fit
         vertices = tddfa.reconstruct(params, rois, dense=True)[0] if dense else None
-        yield TrackedFrame(index, image, last, vertices, detected)
+        yield TrackedFrame(index, image, last, vertices, detected, params[0], rois[0])
 
 
 _Fit = tuple[Floats, Floats, Floats]

@@ -1,13 +1,15 @@
 """Times tracking on one core and prints a table: ``python tests/benchmarks/video.py [--frames 50] [--runtime onnx]``.
 
 The loop that detects in every frame stands for the original design's photo demo run on each frame; the others follow
-the face. Frames lie in memory, and nothing is drawn or written. CPU time is the figure to compare: on an idle machine
-it is the wall's time, on a busy one the wall's says little. With ``VRN_ASSETS`` set: obama.mp4 at 1280 x 720 and the
-official networks; without it the astronaut, moving, at 640 x 480 and the open ones.
+the face. Frames lie in memory, and nothing is drawn. Reading and writing are timed by themselves, beside OpenCV's. CPU
+time is the figure to compare: on an idle machine it is the wall's time, on a busy one the wall's says little. With
+``VRN_ASSETS`` set: obama.mp4 at 1280 x 720 and the official networks; without it the astronaut, moving, at 640 x 480
+and the open ones.
 """
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +23,8 @@ from skimage.data import astronaut
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel
 from tddfa.video import track
-from tddfa.video_files import VideoReader
+from tddfa.video_reader import VideoReader
+from tddfa.video_writer import VideoWriter
 
 
 def moving_astronaut(count: int) -> list[np.ndarray]:
@@ -55,16 +58,56 @@ def detect_every_frame(frames: Iterable[np.ndarray], detector: FaceBoxes, tddfa:
     return found
 
 
-def print_table(frames: list[np.ndarray], detector: FaceBoxes, tddfa: TDDFA) -> None:
-    """One line per loop; the ratio is the first line's CPU time over the line's."""
-    loops: dict[str, Callable[[], object]] = {
+def opencv_write(path: Path, frames: list[np.ndarray]) -> None:
+    """MPEG-4 part 2, as 3DDFA_V2's users had it from OpenCV."""
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
+    for image in frames:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    writer.release()
+
+
+def opencv_read(path: Path) -> list[np.ndarray]:
+    """All frames, RGB."""
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    return frames
+
+
+def write(path: Path, frames: list[np.ndarray]) -> None:
+    """H.264, as demo_video.py does it."""
+    with VideoWriter(path, rate=25) as writer:
+        for image in frames:
+            writer.write(image)
+
+
+def file_loops(frames: list[np.ndarray], folder: Path) -> dict[str, Callable[[], object]]:
+    """OpenCV's way and ours; reading is of the same H.264 file."""
+    ours = folder / "ours.mp4"
+    write(ours, frames)
+    return {
+        "read by OpenCV": lambda: opencv_read(ours),
+        "read": lambda: list(VideoReader(ours)),
+        "written by OpenCV, MPEG-4": lambda: opencv_write(folder / "opencv.mp4", frames),
+        "written, H.264": lambda: write(folder / "new.mp4", frames),
+    }
+
+
+def tracking_loops(frames: list[np.ndarray], detector: FaceBoxes, tddfa: TDDFA) -> dict[str, Callable[[], object]]:
+    """The first is the one that the others are compared with."""
+    list(track(frames[:2], detector, tddfa))  # warm
+    return {
         "detection in every frame": lambda: detect_every_frame(frames, detector, tddfa),
         "tracking": lambda: list(track(frames, detector, tddfa)),
         "tracking, no checks by the detector": lambda: list(track(frames, detector, tddfa, check_every=0)),
         "tracking, smoothed": lambda: list(track(frames, detector, tddfa, smooth=(1, 1))),
         "tracking, smoothed, dense": lambda: list(track(frames, detector, tddfa, dense=True, smooth=(1, 1))),
     }
-    list(track(frames[:2], detector, tddfa))  # warm
+
+
+def print_table(count: int, loops: dict[str, Callable[[], object]]) -> None:
+    """One line per loop over so many frames; the ratio is the first line's CPU time over the line's."""
     print(f"{'':<44}{'CPU ms a frame':>15}{'per second':>12}{'wall ms':>10}{'ratio':>8}")
     first = None
     for label, loop in loops.items():
@@ -72,9 +115,9 @@ def print_table(frames: list[np.ndarray], detector: FaceBoxes, tddfa: TDDFA) -> 
         loop()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         first = first or cpu
-        each = 1e3 / len(frames)
+        each = 1e3 / count
         print(
-            f"{label:<44}{cpu * each:>15.1f}{len(frames) / cpu:>12.1f}{wall * each:>10.1f}{first / cpu:>7.1f}x",
+            f"{label:<44}{cpu * each:>15.1f}{count / cpu:>12.1f}{wall * each:>10.1f}{first / cpu:>7.1f}x",
             flush=True,
         )
 
@@ -90,7 +133,10 @@ def main() -> None:
         name, frames, detector, tddfa = material(arguments.frames, runtime)
         height, width = frames[0].shape[:2]
         print(f"{name}, {runtime}: {len(frames)} frames of {width} x {height}, 1 thread")
-        print_table(frames, detector, tddfa)
+        print_table(len(frames), tracking_loops(frames, detector, tddfa))
+    print("files, the same frames:")
+    with tempfile.TemporaryDirectory() as folder:
+        print_table(len(frames), file_loops(frames, Path(folder)))
 
 
 if __name__ == "__main__":

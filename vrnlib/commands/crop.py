@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tddfa.files import write_bytes
+from tddfa.images import png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
-from vrnlib.show import png_bytes
+from vrnlib.landmarks.retries import upright
 
 MARK = "vrn crop"
 """What a crop's text chunk "Software" and a .json's "software" say."""
@@ -94,7 +95,7 @@ def crop_photo(
         ValueError: landmarks that cannot be cropped.
         OSError: something cannot be written.
     """
-    faces = detector(photo)
+    photo, faces = upright(photo, detector)
     if not faces:
         raise no_face(path)
     stems = [out / f"{name}_{number}" for number in range(len(faces))]
@@ -103,17 +104,21 @@ def crop_photo(
             raise CropError(f"{file} exists and is no result of vrn crop; choose another --out folder.")
     crops = [crop_face(photo, face, size) for face in faces]
     stems[0].parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    for number, (face, crop, stem) in enumerate(zip(faces, crops, stems, strict=True)):
-        image = stem.with_name(f"{stem.name}.png")
-        about = {"software": MARK, "crop": image.name} | describe_crop(
-            crop, face, photo_name=path.name, photo_size=(photo.shape[1], photo.shape[0]), number=number
-        )
-        write_bytes(image, png_bytes(crop.image, software=MARK))
-        write_bytes(stem.with_name(f"{stem.name}.json"), (json.dumps(about, indent=1) + "\n").encode("utf-8"))
-        written.append(image)
+    pictures = [stem.with_name(f"{stem.name}.png") for stem in stems]
+    tables = [stem.with_name(f"{stem.name}.json") for stem in stems]
     _remove_older(out, name, path.name, len(faces))
-    return written
+    tables[0].unlink(missing_ok=True)  # written last, it says that all of the photo is there
+    for number in reversed(range(len(faces))):
+        about = {"software": MARK, "crop": pictures[number].name} | describe_crop(
+            crops[number],
+            faces[number],
+            photo_name=path.name,
+            photo_size=(photo.shape[1], photo.shape[0]),
+            number=number,
+        )
+        write_bytes(pictures[number], png_bytes(crops[number].image, software=MARK))
+        write_bytes(tables[number], (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+    return pictures
 
 
 def is_ours(path: Path) -> bool:

@@ -27,6 +27,7 @@ from vrnlib.crop import Crop, crop_face
 from vrnlib.export import save_surface
 from vrnlib.images import PhotoError, read_photo
 from vrnlib.landmarks.detectors import Detector
+from vrnlib.landmarks.retries import upright
 from vrnlib.reconstruct import Networks, predict_volume
 from vrnlib.show import draw_landmarks
 from vrnlib.surface import color_surface, extract_surface, solid
@@ -122,7 +123,8 @@ class App:
         if detector not in self.detectors:
             raise PhotoError(f"Expected a detector out of {', '.join(self.detectors)}, got {detector!r}.")
         photo = _reduced(photo)
-        faces = self.detectors[detector](photo)[:MAX_FACES]
+        photo, faces = upright(photo, self.detectors[detector])
+        faces = faces[:MAX_FACES]
         if not faces:
             raise PhotoError("No face was found; try a photo in which a face is larger or better lit.")
         drawn = photo

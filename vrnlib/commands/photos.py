@@ -113,7 +113,9 @@ def photo_detector(arguments: argparse.Namespace, *, fan: Any = None) -> Callabl
     if name == "points":
         return lambda photo: _Wanted(make_detector(name, points=find_points(arguments.points, photo)), arguments)
     fan = arguments.fan if fan is None else fan
-    detector = _Wanted(make_detector(name, fan=fan, face_detector=arguments.face_detector), arguments)
+    detector = _Wanted(
+        make_detector(name, fan=fan, face_detector=arguments.face_detector, min_score=arguments.min_score), arguments
+    )
     return lambda photo: detector
 
 
@@ -197,8 +199,10 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
     """
     from vrnlib.crop import described_photo
     from vrnlib.images import PhotoError, read_photo
+    from vrnlib.staging import finish_killed
 
     check_photo_arguments(arguments)
+    finish_killed(arguments.out)
 
     def done(path: Path, name: str) -> bool:
         return arguments.resume and described_photo(arguments.out / f"{name}_0.json", software) == path.name
@@ -266,7 +270,10 @@ def no_face(path: Path) -> ValueError:
     """The error of a photo in which nothing was found."""
     from vrnlib.images import PhotoError
 
-    return PhotoError(f"No face was found in {path}; try a photo in which a face is larger or better lit.")
+    return PhotoError(
+        f"No face was found in {path}, nor when it was mirrored, brighter, larger, smaller or turned; try a photo in "
+        "which a face is larger or better lit, or a lower --min-score, such as 0.2."
+    )
 
 
 def _goes_with_a_result(path: Path) -> bool:

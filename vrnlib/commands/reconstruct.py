@@ -77,9 +77,10 @@ def write_faces(
     from tqdm import tqdm
 
     from vrnlib.export import save
+    from vrnlib.landmarks.retries import upright
     from vrnlib.reconstruct import reconstruct_faces
 
-    faces = detector(image)
+    image, faces = upright(image, detector)
     if not faces:
         raise no_face(path)
     bar = tqdm(faces, unit="face", desc=path.name, leave=False, disable=len(faces) < 4)

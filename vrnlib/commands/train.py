@@ -142,7 +142,7 @@ def plan(given: dict[str, Any], out: Path, *, config: str | None, resume: bool) 
     if begun and known:
         old = read_yaml(out / CONFIG)
         runs = old if isinstance(old, list) else [old]
-        if len(runs) != len(recipes):
+        if len(runs) != len(recipes) or not all(isinstance(was, dict) for was in runs):
             raise ValueError(f"Expected the {len(runs)} trainings of {out / CONFIG}, got {len(recipes)}.")
         for was, recipe in zip(runs, recipes, strict=True):
             check_same(was, recipe, out)

@@ -10,6 +10,7 @@ the volume, z = (slice - 99.5) / 2, so that a volume and a mesh can be compared 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,12 +28,13 @@ from tddfa.files import beside
 from tddfa.geometry import fit_pose
 from tddfa.ibug import NOSE_TIP
 from tddfa.morphable import MorphableModel
+from tddfa.target_folder import find_pairs
 from tddfa.volume_file import load_volume
 from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.evaluation.bins import yaw_of
 from vrnlib.evaluation.distances import Shape
-from vrnlib.images import PHOTO_SUFFIXES, read_photo
+from vrnlib.images import read_photo
 from vrnlib.metrics import interocular_distance
 from vrnlib.surface import Surface, extract_surface
 from vrnlib.synthetic.faces import FaceRenderer
@@ -140,18 +142,18 @@ class Pairs:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        self.pictures()
+        self.pairs()
 
-    def pictures(self) -> list[Path]:
-        """The crops, in order."""
+    def pairs(self) -> list[tuple[Path, Path]]:
+        """Crops and volumes, in order."""
         return _pairs_of(self.root)[: self.limit]
 
     def __len__(self) -> int:
-        return len(self.pictures())
+        return len(self.pairs())
 
     def __getitem__(self, index: int, /) -> Case:
-        path = self.pictures()[index]
-        volume, offset, meta = load_volume(path.with_suffix(".npz"))
+        path, filled = self.pairs()[index]
+        volume, offset, meta = load_volume(filled)
         photo = read_photo(path)
         landmarks = np.asarray(meta.get("landmarks", ()), np.float64)
         if volume.shape != VOLUME_SHAPE or photo.shape[:2] != (CROP_SIZE, CROP_SIZE) or landmarks.shape != (68, 3):
@@ -162,7 +164,7 @@ class Pairs:
         model = _open_model()
         pose = fit_pose(model.landmarks(model.mean), landmarks)
         return Case(
-            name=path.relative_to(self.root).as_posix(),
+            name=Path(os.path.relpath(path, self.root)).as_posix(),
             photo=photo,
             landmarks=landmarks,
             yaw=yaw_of(pose.ravel()),
@@ -287,9 +289,5 @@ def _aflw2000_of(root: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=2)
-def _pairs_of(root: Path) -> list[Path]:
-    pictures = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in PHOTO_SUFFIXES]
-    found = [path for path in pictures if path.with_suffix(".npz").is_file()]
-    if not found:
-        raise ValueError(f"Expected crops with volumes beside them in {root}, got none; make them by vrn targets.")
-    return found
+def _pairs_of(root: Path) -> list[tuple[Path, Path]]:
+    return find_pairs(root)

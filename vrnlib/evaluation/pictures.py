@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from tddfa.arrays import Floats
 from tddfa.boxes import box_around, box_sizes
-from tddfa.datasets import CROP_LIST, LabelledFace, aflw2000_crops, aflw2000_images, read_mat
+from tddfa.datasets import CROP_LIST, LabelledFace, aflw2000_crops, aflw2000_images, find_label, read_mat_points
 from tddfa.describe import short_repr
 from vrnlib.crop import CROP_SIZE, FACE_SIZE
-from vrnlib.images import PHOTO_SUFFIXES, read_photo
+from vrnlib.images import list_photos, read_photo
 from vrnlib.landmarks import LandmarkError
 from vrnlib.landmarks.files import POINT_SUFFIXES, read_points
 from vrnlib.synthetic.faces import FaceRenderer
@@ -158,27 +158,20 @@ def data_sets(dataset: str, root: Path, *, photos: bool = False) -> dict[str, li
 
 
 def labelled_folder(root: Path) -> list[LabelledFace]:
-    """The photos under a folder with 68 points beside them, in NAME.pts, NAME.npy or NAME.mat.
+    """The photos under a folder with 68 points beside them, as `find_points` looks for them.
 
     Raises:
         LandmarkError: there are none, or a file of points holds something else.
     """
     faces = []
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in PHOTO_SUFFIXES:
+    for path in list_photos(root, recursive=True)[0]:
+        label = find_label(path, path.parent, POINT_SUFFIXES)
+        if label is None:
             continue
-        beside = [path.with_suffix(ending) for ending in POINT_SUFFIXES if path.with_suffix(ending).is_file()]
-        if not beside:
-            continue
-        points: Floats | None
-        yaw: float | None
-        if beside[0].suffix == ".mat":
-            labels = read_mat(beside[0])
-            points, yaw = labels.landmarks, labels.yaw
-        else:
-            points, yaw = read_points(beside[0]), None
-        if points is None or points.ndim != 2 or len(points) != 68 or points.shape[1] not in (2, 3):
-            raise LandmarkError(f"Expected 68 points in {beside[0]}, got other data; take the file away or mend it.")
+        points = read_points(label)
+        if points.ndim != 2:
+            raise LandmarkError(f"Expected 68 points in {label}, got those of several faces; leave the photo's own.")
+        yaw = read_mat_points(label)[1] if label.suffix.lower() == ".mat" else None
         faces.append(LabelledFace(path, points[:, :2].astype(np.float64), yaw))
     if not faces:
         raise LandmarkError(f"Expected photos with .pts, .npy or .mat files beside them in {root}, got none.")

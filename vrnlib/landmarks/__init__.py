@@ -31,12 +31,15 @@ class Landmarks:
         box: (x0, y0, x1, y1), the bounding box of the points.
         score: 0 … 1, how sure the source is.
         source: the name of the detector, one of `vrnlib.landmarks.detectors.DETECTORS`.
+        turned: by how many quarter turns to the left the photo was turned, in whose pixels the points are
+            (`vrnlib.landmarks.retries.upright`).
     """
 
     points: NDArray[np.float32]
     box: tuple[float, float, float, float]
     score: float
     source: str
+    turned: int = 0
 
     @classmethod
     def from_points(cls, points: ArrayLike, *, score: float = 1.0, source: str = "points") -> Landmarks:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vrnlib.landmarks import LandmarkError, Landmarks
+from vrnlib.landmarks import LandmarkError, Landmarks, open_detector, tddfa_detector
 from vrnlib.landmarks.files import GivenPoints
 from vrnlib.landmarks.official import FaceAlignmentDetector
 from vrnlib.landmarks.open_detector import OpenDetector
@@ -76,6 +76,7 @@ def make_detector(
     points: Any = None,
     fan: Any = None,
     face_detector: str = "sfd",
+    min_score: float | None = None,
 ) -> Detector:
     """The detector of that name, ready to be used. Detectors of one kind share their loaded models.
 
@@ -84,6 +85,7 @@ def make_detector(
         points: for "points", see `GivenPoints`.
         fan: for "open", see `OpenDetector`.
         face_detector: for "fan", see `FaceAlignmentDetector`.
+        min_score: for "open" and "tddfa", below which faces are left out; None for the usual one.
 
     Raises:
         LandmarkError: an unknown name, wrong points, a missing package or download.
@@ -91,11 +93,11 @@ def make_detector(
         ValueError: weights that are damaged or another network's.
     """
     if name == OpenDetector.name:
-        return OpenDetector(fan)
+        return OpenDetector(fan, min_score=open_detector.MIN_SCORE if min_score is None else min_score)
     if name == FaceAlignmentDetector.name:
         return FaceAlignmentDetector(face_detector)
     if name == TDDFADetector.name:
-        return TDDFADetector()
+        return TDDFADetector(min_score=tddfa_detector.MIN_SCORE if min_score is None else min_score)
     if name == GivenPoints.name:
         return GivenPoints(points)
     raise LandmarkError(f"Expected a detector out of {', '.join(DETECTORS)}, got {name!r}.")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tddfa.files import beside, check_file
+from tddfa.datasets import find_label, read_mat_landmarks
+from tddfa.files import check_file
 from vrnlib.images import as_photo
 from vrnlib.landmarks import LandmarkError, Landmarks, largest_first
 
 POINT_SUFFIXES = (".pts", ".npy", ".mat")
-"""Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat."""
+"""Where the 68 points of NAME.jpg are looked for: NAME.pts, else NAME.npy, else NAME.mat; see `find_label`."""
 
 
 class GivenPoints:
@@ -96,14 +97,12 @@ def find_points(where: str | PathLike[str], photo: str | PathLike[str]) -> Path:
     where, photo = Path(where), Path(photo)
     if not where.is_dir():
         return where
-    for stem in (photo.stem, f"{photo.stem}_pts"):  # 300W-LP's folder landmarks has NAME_pts.mat
-        for suffix in POINT_SUFFIXES:
-            found = beside(where / f"{stem}{photo.suffix}", suffix)
-            if found.is_file():
-                return found
-    raise LandmarkError(
-        f"Expected the landmarks of {photo.name} in {where} as {photo.stem}.pts, .npy or .mat, found none of them."
-    )
+    found = find_label(photo, where, POINT_SUFFIXES)
+    if found is None:
+        raise LandmarkError(
+            f"Expected the landmarks of {photo.name} in {where} as {photo.stem}.pts, .npy or .mat, found none of them."
+        )
+    return found
 
 
 def _as_faces(points: Any) -> NDArray[np.float32]:
@@ -132,6 +131,4 @@ def _read_npy(path: Path) -> NDArray[Any]:
 
 
 def _read_mat(path: Path) -> NDArray[Any]:
-    from tddfa.datasets import read_mat_landmarks
-
     return read_mat_landmarks(path)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vrnlib.images import as_photo
 from vrnlib.landmarks import LandmarkError, Landmarks, largest_first
+from vrnlib.landmarks.retries import look_again
 
 FAN_FILE = "2DFAN4-11f355bf06.pth.tar"
 """The weights of 2DFAN-4."""
@@ -51,10 +52,14 @@ class FaceAlignmentDetector:
 
     def __call__(self, image: NDArray[np.uint8], /) -> list[Landmarks]:
         """See `vrnlib.landmarks.detectors.Detector`. The points are (68, 2), the scores the face detector's."""
+        image = as_photo(image)
+        return self._look(image) or look_again(image, self._look)
+
+    def _look(self, image: NDArray[np.uint8]) -> list[Landmarks]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of photos without a face
             found, scores, boxes = self.face_alignment.get_landmarks_from_image(
-                as_photo(image), return_bboxes=True, return_landmark_score=True
+                image, return_bboxes=True, return_landmark_score=True
             )
         if found is None:
             return []

@@ -42,6 +42,11 @@ def decoded(data: bytes) -> Picture:
     return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
+def damaged(path: Path, why: object) -> ValueError:
+    """The error of an entry that somebody must delete."""
+    return ValueError(f"{path} is damaged ({why}); delete it, it will be made again.")
+
+
 class Cache:
     """Entries by number.
 
@@ -89,6 +94,9 @@ class Cache:
         """An entry's numbers. Raises ValueError when they are damaged, with the file's name."""
         path = self.path(index)
         try:
-            return json.loads(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); delete it.") from None
+            facts = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise damaged(path, error) from None
+        if not isinstance(facts, dict):
+            raise damaged(path, "no numbers by name")
+        return facts

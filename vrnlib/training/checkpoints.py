@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from tddfa.checkpoints import fill
+from tddfa.console import sentence
 from tddfa.files import write_bytes
 from vrnlib.training.config import TrainingConfig, plain, write_config
 
@@ -139,14 +140,18 @@ def read_checkpoint(path: Path, config: TrainingConfig, state: TrainingState) ->
         old, network, average, optimizer, log = (
             saved[key] for key in ("config", "network", "average", "optimizer", "log")
         )
+        named = all(isinstance(part, dict) for part in (old, network, average, optimizer))
+        tensors = named and all(isinstance(one, Tensor) for one in (*network.values(), *average.values()))
+        if not tensors or not isinstance(log, list) or not all(isinstance(line["step"], int) for line in log):
+            raise ValueError("parts of other kinds")
     except Exception as error:  # torch raises many kinds for damaged files
-        raise ValueError(f"{path} cannot be read ({error}); delete the folder and train again") from error
+        raise ValueError(f"{path} cannot be read ({sentence(error)}); delete the folder and train again") from error
     check_same(old, config, path)
     fill(state.network, network, str(path))
     fill(state.average, average, str(path))
     try:
         state.optimizer.load_state_dict(optimizer)
-    except (ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # torch looks at its parts one by one
         raise ValueError(f"{path} holds no optimiser of this network ({error}); train in another folder") from error
     return log
 

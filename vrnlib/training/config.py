@@ -79,7 +79,7 @@ class TrainingConfig:
         for field in fields(self):
             value, option = getattr(self, field.name), field.name.replace("_", "-")
             if not fits(value, kinds[field.name]):
-                raise ValueError(f"Expected {option} to be {described(kinds[field.name])}, got {value!r}.")
+                raise ValueError(f"Expected {option} to be {described(kinds[field.name])}, got {value!r:.80}.")
             least, most = LEAST.get(field.name, -math.inf), MOST.get(field.name, math.inf)
             if isinstance(value, int | float) and not least <= value <= most:
                 bounds = f"{least:g} or more" if most == math.inf else f"between {max(least, 0):g} and {most:g}"
@@ -218,7 +218,8 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     kinds = get_type_hints(Recipe)
     strange = sorted(str(name) for name in changes if name not in kinds)
     if strange:
-        raise ValueError(f"Expected names of a training's settings ({', '.join(kinds)}), got {', '.join(strange)}.")
+        got = ", ".join(strange)
+        raise ValueError(f"Expected names of a training's settings ({', '.join(kinds)}), got {got:.200}.")
 
     def converted(name: str, value: Any) -> Any:
         if isinstance(value, str) and kinds[name] is float:  # YAML 1.1 takes 1e-4 for a text

@@ -7,7 +7,9 @@ same similarity, and the mesh is voxelised afterwards, so that an augmented targ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from tddfa.arrays import Floats
 from vrnlib.crop import CROP_SIZE
 from vrnlib.synthetic.faces import FaceRenderer, facts_of, render_pair, vertices_of
 from vrnlib.training.augment import moved_picture
-from vrnlib.training.cache import Cache, Picture
+from vrnlib.training.cache import Cache, Picture, damaged
 
 CANVAS = 256
 """Side of the cached pictures, pixels: the crop with 32 pixels around it."""
@@ -55,13 +57,23 @@ class RenderedFaces:
 
     def landmarks(self, index: int) -> NDArray[np.float32]:
         """Pair ``index``'s landmarks (68, 3), crop pixels."""
-        self.render(index)
-        return np.array(self.cache.facts(index)["landmarks"], np.float32)
+        return self._from_facts(index, lambda facts: np.array(facts["landmarks"], np.float32).reshape(68, 3))
 
     def mesh(self, index: int) -> NDArray[np.float32]:
         """Face vertices of pair ``index``, (N, 3) crop pixels, z towards the camera."""
+        return self._from_facts(index, lambda facts: vertices_of(facts, self.model))
+
+    def _from_facts(self, index: int, read: Callable[[dict[str, Any]], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Numbers worked out from pair ``index``'s facts; ValueError, one sentence, for facts of another kind."""
         self.render(index)
-        return vertices_of(self.cache.facts(index), self.model)
+        facts = self.cache.facts(index)
+        try:
+            numbers = read(facts)
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            raise damaged(self.cache.path(index), f"{type(error).__name__}: {error}") from None
+        if not np.isfinite(numbers).all():
+            raise damaged(self.cache.path(index), "NaN or infinity")
+        return numbers
 
     def crop(self, index: int, matrix: Floats, *, size: int = CROP_SIZE) -> Picture:
         """Pair ``index``'s image (size, size, 3), moved by a (2, 3) matrix from crop pixels to pixels of the result."""

@@ -7,7 +7,6 @@ far away; their members are decoded here, by their endings, and nothing is ever 
 
 from __future__ import annotations
 
-import csv
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -21,9 +20,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from tddfa.arrays import Floats, Volume
-from tddfa.files import beside
 from tddfa.images import read_photo
 from tddfa.shards import PICTURES, need_webdataset
+from tddfa.target_folder import find_pairs
 from tddfa.volume_file import load_volume
 from vrnlib.crop import CROP_SIZE
 from vrnlib.training.augment import Augmentation, moved_picture, to_picture
@@ -114,7 +113,7 @@ def noted_extent(notes: Any) -> tuple[float, float] | None:
 
 
 class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
-    """The pairs of a folder: those of its ``pairs.csv``, else every volume file with a picture of its name beside it.
+    """The pairs of a folder, see `tddfa.target_folder.find_pairs`.
 
     Args:
         folder: of ``vrn targets`` or ``vrn render``.
@@ -125,10 +124,7 @@ class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(self, folder: str | Path, make: PairMaker) -> None:
-        self.folder, self.make = Path(folder), make
-        self.pairs = _listed(self.folder) or _found(self.folder)
-        if not self.pairs:
-            raise ValueError(f"Expected pairs of pictures and volumes in {folder}, found none; run vrn targets.")
+        self.pairs, self.make = find_pairs(folder), make
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -138,21 +134,6 @@ class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
         picture, volume = self.pairs[index]
         solid, _, notes = load_volume(volume)
         return self.make(read_photo(picture), solid, notes, (index, epoch))
-
-
-def _listed(folder: Path) -> list[tuple[Path, Path]]:
-    if not (folder / "pairs.csv").is_file():
-        return []
-    with open(folder / "pairs.csv", newline="", encoding="utf-8") as file:
-        return [(folder / row["picture"], folder / row["volume"]) for row in csv.DictReader(file)]
-
-
-def _found(folder: Path) -> list[tuple[Path, Path]]:
-    pairs = []
-    for volume in sorted(folder.rglob("*.npz")):
-        pictures = (beside(volume, ending) for ending in PICTURES)
-        pairs += [(picture, volume) for picture in pictures if picture.is_file()][:1]
-    return pairs
 
 
 class ShardPairs(Dataset[tuple[Tensor, Tensor]]):

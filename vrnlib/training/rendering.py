@@ -103,6 +103,8 @@ def _make_pair(folder: PairFolder, index: int) -> bool:
     path = folder.volume(index)
     try:
         meta = load_volume(path)[2]
+        if not isinstance(meta, dict):
+            raise ValueError("another program's notes")
         crop = hashlib.sha256(path.with_suffix(folder.ending).read_bytes()).hexdigest()
         if (meta.get("settings"), meta.get("crop")) == (folder.settings(index), crop):
             return False
@@ -117,18 +119,9 @@ def _make_pair(folder: PairFolder, index: int) -> bool:
 
 def _make_shard(path: Path, folder: PairFolder, indices: range) -> bool:
     """Write a shard; False when it is there: shards appear whole, so its first sample tells what it holds."""
+    if _is_there(path, folder, indices):
+        return False
     ending = folder.ending[1:]
-    try:
-        with tarfile.open(path) as tar:
-            names = tar.getnames()
-            member = tar.extractfile(f"{indices[0]:09d}.json")
-            settings = json.load(member)["settings"] if member else None
-        if settings == folder.settings(indices[0]) and names == [
-            f"{index:09d}.{member}" for index in indices for member in sorted((ending, "json", "npz"))
-        ]:
-            return False
-    except (OSError, ValueError, KeyError, tarfile.TarError):
-        pass
 
     def sample(index: int) -> dict[str, bytes | str]:
         picture, volume, meta = _pair(folder, index)
@@ -136,6 +129,20 @@ def _make_shard(path: Path, folder: PairFolder, indices: range) -> bool:
 
     write_shard(path, map(sample, indices))
     return True
+
+
+def _is_there(path: Path, folder: PairFolder, indices: range) -> bool:
+    """Whether a shard holds just these pairs of this stream."""
+    if not path.is_file():
+        return False
+    names = [f"{index:09d}.{one}" for index in indices for one in sorted((folder.ending[1:], "json", "npz"))]
+    try:
+        with tarfile.open(path) as tar:
+            member = tar.extractfile(f"{indices[0]:09d}.json") if tar.getnames() == names else None
+            settings = json.load(member)["settings"] if member else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, EOFError, tarfile.TarError):
+        return False  # none there, a damaged one, or one of another program
+    return bool(settings == folder.settings(indices[0]))
 
 
 def _pair(folder: PairFolder, index: int) -> tuple[bytes, bytes, dict[str, Any]]:

@@ -1,0 +1,84 @@
+"""From what a decoder gives to (H, W, 3) uint8 RGB: palettes, transparency, grey, 12, 16 and 32 bits, floats.
+
+Pillow reads nearly all; it keeps eight bits of each colour, though, and knows no colours of 32 bits. Where that matters
+OpenCV reads the file's own numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+__all__ = ["brighten_12_bits", "decoded_deep", "deep_tiff_size", "scaled", "to_rgb"]
+
+
+def to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """Pillow's picture as (H, W, 3) uint8 RGB, turned upright by its EXIF; transparent pixels over white."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return np.repeat(scaled(np.asarray(picture))[:, :, None], 3, axis=2)
+    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, picture)
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def scaled(numbers: ArrayLike) -> NDArray[np.uint8]:
+    """Grey levels or colours as 0 … 255: whole numbers are of 12 or 16 bits, floats 0 … 1, 0 … 255 or of their range.
+
+    >>> scaled(np.array([0, 4095])).tolist(), scaled(np.array([0, 0.5, 1])).tolist()
+    ([0, 255], [0, 128, 255])
+    """
+    numbers = np.asarray(numbers)
+    ranges = (1, 255) if numbers.dtype.kind == "f" else (4095, 65535)
+    values = np.nan_to_num(numbers.astype(np.float32))
+    largest = float(values.max(initial=0.0))
+    white = next((one for one in ranges if largest <= one), largest)
+    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+
+
+def brighten_12_bits(path: Path, picture: Image.Image) -> None:
+    """Replace the colours of a loaded picture of 12 bits in 16: Pillow kept the upper 8, so that it is nearly black."""
+    if picture.format not in ("PNG", "TIFF", "PPM") or picture.mode not in ("RGB", "RGBA"):
+        return
+    if np.asarray(picture)[..., :3].max() > 16:
+        return
+    deep = decoded_deep(path)
+    if deep is None or deep.dtype != np.uint16 or deep.shape[1::-1] != picture.size:
+        return
+    colors = Image.fromarray(scaled(deep))
+    picture.paste(colors if picture.mode == "RGB" else Image.merge("RGBA", [*colors.split(), picture.getchannel("A")]))
+
+
+def deep_tiff_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a TIFF of colours in 32 bits or more, whole or floats; None for any other file."""
+    try:
+        with open(path, "rb") as file:
+            tags = ImageFileDirectory_v2(file.read(8))
+            file.seek(tags.next)
+            tags.load(file)
+            bits = tags[258]
+            deep = isinstance(bits, tuple) and len(bits) >= 3 and min(bits) >= 32
+            return (int(tags[256]), int(tags[257])) if deep else None
+    except Exception:  # no TIFF, or a damaged one, which Pillow will tell
+        return None
+
+
+def decoded_deep(path: Path) -> NDArray[np.generic] | None:
+    """A picture's numbers as they are in the file, (H, W, 3) RGB, by OpenCV; None where it cannot."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file would fill the screen
+    try:
+        deep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if deep is None or deep.ndim != 3 or deep.shape[2] < 3:
+        return None
+    return deep[:, :, 2::-1]
