@@ -169,8 +169,12 @@ def test_no_exercise_needs_a_long_cell_and_grading_leaves_them_out(source: Path)
     lecture = course.read_source(source)
     made, needed = set(), set()
     for cell in [cell for cell in lecture.cells if cell.cell_type == "code"]:
-        names = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)]
-        stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        tree = ast.parse(cell.source)
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        plain = [part for part in tree.body if not isinstance(part, ast.FunctionDef | ast.ClassDef)]
+        outside = [node for part in plain for node in ast.walk(part) if isinstance(node, ast.Name)]
+        stored = {name.id for name in outside if isinstance(name.ctx, ast.Store)}
+        stored |= {part.name for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
         if "long" in cell.metadata.get("tags", []):
             made |= stored
         else:
