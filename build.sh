@@ -189,7 +189,7 @@ run_pytest() {
     # The last line on the screen is pytest's own summary, unless coverage is asked for.
     "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
-        --nbval --nbval-current-env --nbval-cell-timeout=300 \
+        --nbval --nbval-current-env --nbval-cell-timeout=1800 \
         --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
     [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }

@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +197,14 @@ def test_a_cache_is_reused_and_grows(tmp_path, monkeypatch):
         for read in (again.landmarks, again.mesh):
             with pytest.raises(ValueError, match="00000000.json is damaged"):
                 read(0)
+    if hasattr(os, "mkfifo"):
+        for path in (again.cache.path(0), again.cache.path(0).with_suffix(".jpg")):
+            path.unlink()
+            os.mkfifo(path)
+        for read in (again.image, again.mesh):
+            with pytest.raises(ValueError, match="damaged .*a device or a pipe"):
+                read(0)
+        again.cache.path(0).unlink()
     again.cache.path(0).write_bytes(json.dumps(nan).encode())
     with pytest.raises(ValueError, match="NaN or infinity"):
         again.landmarks(0)
