@@ -189,7 +189,7 @@ run_pytest() {
     # The last line on the screen is pytest's own summary, unless coverage is asked for.
     "${run[@]}" -m pytest tests notebooks/0*.ipynb --ignore=tests/browser --ignore=tests/benchmarks \
         -n "$workers" --dist loadfile -q -p no:cacheprovider \
-        --nbval --nbval-current-env --nbval-cell-timeout=300 \
+        --nbval --nbval-current-env --nbval-cell-timeout=1800 \
         --nbval-sanitize-with=notebooks/sanitize.cfg ${extra[@]+"${extra[@]}"} || return 1
     [[ -z "${VRN_COVERAGE:-}" ]] || { "$PY" -m coverage combine --quiet && "$PY" -m coverage report; }
 }
@@ -233,7 +233,7 @@ apply_setting() {
 install_newest() {  # of everything but torch, in an environment of its own
     "$(find_python)" -m venv --clear .venv-newest
     .venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-        "$(grep '^torch==' constraints.txt)" -e ".[$EXTRAS]"
+        "$(grep '^torch==' constraints.txt)" setuptools Cython -e ".[$EXTRAS]"
 }
 
 test_everywhere() {

@@ -5,6 +5,7 @@ WRONG: (exercise, words one of which the sentence must hold, function). RIGHT: (
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from typing import Any
@@ -132,6 +133,97 @@ wrong("to_photo", "transposed", lambda p, m: ((p - m[:, 2]) / m[0, 0]).T)
 wrong("to_photo", "shift", lambda p, m: p @ np.linalg.inv(m[:, :2]) + m[:, 2])
 wrong("to_photo", "fixed|95.5|same", lambda p, m: (p - 95.5) / m[0, 0])
 wrong("to_photo", "IndexError", lambda p, m: (p - m[2]) / m[0, 0])
+
+
+# 01: gaussian_target, quarter_shift, suppress
+def _bell(x, y, side, sigma, power=2, swapped=False, normalized=True):
+    """A loop over the cells."""
+    x, y = (y, x) if swapped else (x, y)
+    out = [[math.exp(-(math.hypot(c - x, r - y) ** power) / (2 * sigma**2)) for c in range(side)] for r in range(side)]
+    total = sum(map(sum, out)) if normalized else 1
+    return [[value / total for value in row] for row in out]
+
+
+def _two_bells(x, y, side, sigma):
+    """The outer product of two bells."""
+    across, down = (np.exp(-0.5 * ((np.arange(side) - at) / sigma) ** 2) for at in (x, y))
+    bell = np.outer(down, across)
+    return torch.from_numpy(bell / bell.sum())
+
+
+wrong("gaussian_target", "swapped", lambda *a: _bell(*a, swapped=True))
+wrong("gaussian_target", "sum to 1", lambda *a: _bell(*a, normalized=False))
+wrong("gaussian_target", "not squared", lambda *a: _bell(*a, power=1))
+wrong("gaussian_target", "rounded", lambda x, y, n, s: _bell(round(x), round(y), n, s))
+wrong("gaussian_target", "0.5", lambda x, y, n, s: _bell(x - 0.5, y - 0.5, n, s))
+wrong("gaussian_target", "flat|one axis", lambda *a: np.ravel(_bell(*a)))
+wrong("gaussian_target", "reversed|flipped|upside", lambda *a: np.array(_bell(*a))[::-1])
+right("gaussian_target", "a loop", _bell)
+right("gaussian_target", "outer product, torch", _two_bells)
+
+
+def _quarter(h, size=0.25, edge=True, official=0.0):
+    """As torch code does it, with ifs."""
+    h = torch.as_tensor(np.asarray(h))
+    at = int(h.flatten().argmax())
+    x, y = at % h.shape[1], at // h.shape[1]
+    place = [float(x), float(y)]
+    if not edge or (0 < x < h.shape[1] - 1 and 0 < y < h.shape[0] - 1):
+        place[0] += size if h[y, (x + 1) % h.shape[1]] > h[y, x - 1] else -size
+        place[1] += size if h[(y + 1) % h.shape[0], x] > h[y - 1, x] else -size
+    return [value + official for value in place]
+
+
+wrong("quarter_shift", "half", lambda h: _quarter(h, 0.5))
+wrong("quarter_shift", "edge", lambda h: _quarter(h, edge=False))
+wrong("quarter_shift", "official|0.5", lambda h: _quarter(h, official=-0.5))
+wrong("quarter_shift", "away", lambda h: _quarter(h, -0.25))
+wrong("quarter_shift", "swapped|reversed|order", lambda h: _quarter(h)[::-1])
+wrong("quarter_shift", "largest cell itself", lambda h: _quarter(h, 0.0))
+wrong("quarter_shift", "mean over all", lambda h: _mean_place(h))
+right("quarter_shift", "torch and ifs", _quarter)
+right("quarter_shift", "a tuple", lambda h: tuple(_quarter(h)))
+
+
+def _box_overlap(a, b, one=1):
+    width, height = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) + one for i in (0, 1))
+    shared = max(0, width) * max(0, height)
+    areas = [(c[2] - c[0] + one) * (c[3] - c[1] + one) for c in (a, b)]
+    return shared / (sum(areas) - shared)
+
+
+def _greedy(boxes, threshold, one=1, strict=False, dropped_too=False):
+    """Box by box against those that stay, without arrays."""
+    kept, seen = [], []
+    for row in sorted(range(len(boxes)), key=lambda row: -boxes[row][4]):
+        rivals = seen if dropped_too else kept
+        overlaps = [_box_overlap(boxes[row], boxes[other], one) for other in rivals]
+        if all(o <= threshold if strict else o < threshold for o in overlaps):
+            kept.append(row)
+        seen.append(row)
+    return kept
+
+
+def _recursive(boxes, threshold):
+    """With a table of all overlaps."""
+    table = np.array([[_box_overlap(a, b) for b in boxes] for a in boxes])
+    alive, kept = np.ones(len(boxes), bool), []
+    while alive.any():
+        best = np.where(alive, boxes[:, 4], -1).argmax()
+        kept.append(best)
+        alive &= table[best] < threshold
+    return np.array(kept)
+
+
+wrong("suppress", "+ 1", lambda b, t: _greedy(b, t, one=0))
+wrong("suppress", "exactly", lambda b, t: _greedy(b, t, strict=True))
+wrong("suppress", "dropped boxes", lambda b, t: _greedy(b, t, dropped_too=True))
+wrong("suppress", "own order", lambda b, t: sorted(_greedy(b, t)))
+wrong("suppress", "themselves", lambda b, t: b[_greedy(b, t)])
+wrong("suppress", "all boxes", lambda b, t: _greedy(b, 2))
+wrong("suppress", "worst", lambda b, t: _greedy(b * [1, 1, 1, 1, -1], t))
+right("suppress", "without arrays", _greedy)
+right("suppress", "a table of overlaps", _recursive)
 
 # 02: compose_pose, to_image_axes, fill_columns
 wrong("compose_pose", "13|numbers", lambda s, r, t: np.concatenate([[s], r.ravel(), t]))
@@ -594,6 +686,105 @@ wrong(name, "rate", _no_rate)
 wrong(name, "abs|squared", _absolute)
 wrong(name, "root", _root_stored)
 wrong(name, "None", lambda w, g, s, r, a=0.99: (_moved(w, g, _memory(g, s, a), r), None))
+
+
+# 04: mirror_landmarks, paper_rate, training_step, train
+wrong("mirror_landmarks", "order", lambda p, o, w: np.column_stack([w - 1 - p[:, 0], p[:, 1]]))
+wrong("mirror_landmarks", "width", lambda p, o, w: np.c_[w - p[o][:, 0], p[o][:, 1]])
+wrong("mirror_landmarks", "y was mirrored", lambda p, o, w: p[o] * [1, -1] + [0, w - 1])
+wrong("mirror_landmarks", "x is not mirrored", lambda p, o, w: np.array([p[i] for i in o]))
+wrong("mirror_landmarks", "192", lambda p, o, w: p[o] * [-1, 1] + [191, 0])
+wrong("mirror_landmarks", "transposed", lambda p, o, w: np.stack([w - 1 - p[o, 0], p[o, 1]]))
+wrong("mirror_landmarks", "x column", lambda p, o, w: np.c_[w - 1 - p[o][:, 0], p[:, 1]])
+right("mirror_landmarks", "a loop", lambda p, o, w: [[w - 1 - p[i][0], p[i][1]] for i in o])
+right("mirror_landmarks", "one product", lambda p, o, w: (p * [-1, 1] + [w - 1, 0])[o])
+
+wrong("paper_rate", "epochs", lambda s, n: 0.0001 if s < 40 else 0.00001)
+wrong("paper_rate", "<", lambda s, n: 1e-4 if s / n <= 40 else 1e-5)
+wrong("paper_rate", "once|again", lambda s, n: 1e-4 * 0.1 ** (s // (40 * n)))
+wrong("paper_rate", "never", lambda s, n: 1e-4)
+wrong("paper_rate", "changed places", lambda s, n: 1e-4 if s >= 40 * n else 1e-5)
+wrong("paper_rate", "hundredth", lambda s, n: [1e-4, 1e-6][s >= 40 * n])
+wrong("paper_rate", "late", lambda s, n: 1e-4 if s // n <= 40 else 1e-5)
+right("paper_rate", "whole epochs", lambda s, n: 1e-4 if s // n < 40 else 1e-5)
+right("paper_rate", "a power", lambda s, n: 10.0 ** (-4 - (s >= 40 * n)))
+
+
+def _a_step(network, optimizer, images, solids, *, scale=255.0, zero=True, step=True, training=True, loss="bce"):
+    """By the formula, with a mean by hand."""
+    network.train(training)
+    if zero:
+        for parameter in network.parameters():
+            parameter.grad = None
+    x, y = network(images / scale), solids * 1.0
+    value = {"bce": F.softplus(x) - x * y, "l1": (torch.sigmoid(x) - y).abs(), "mse": (x - y) ** 2}[loss].mean()
+    value.backward()
+    if step:
+        optimizer.step()
+    return value
+
+
+wrong("training_step", "zero_grad", lambda *a: _a_step(*a, zero=False))
+wrong("training_step", "have not moved", lambda *a: _a_step(*a, step=False))
+wrong("training_step", "evaluation mode", lambda *a: _a_step(*a, training=False))
+wrong("training_step", "255", lambda *a: _a_step(*a, scale=1.0))
+wrong("training_step", "squared", lambda *a: _a_step(*a, loss="mse"))
+wrong("training_step", "return", lambda *a: print(_a_step(*a)))
+wrong(
+    "training_step", "for each pair", lambda n, o, x, y: float(np.mean([_a_step(n, o, *p).item() for p in _ones(x, y)]))
+)
+wrong("training_step", "floats first", lambda n, o, x, y: n(x))
+right("training_step", "softplus, a tensor", _a_step)
+right("training_step", "a number", lambda *a: _a_step(*a).item())
+
+
+def _ones(images, solids):
+    return [(images[i : i + 1], solids[i : i + 1]) for i in range(len(images))]
+
+
+def _trained(n, o, batch_of, steps, c=None, *, first=None, memory=True, weights=True, cloned=True, until=None):
+    """With clones in place of deepcopy, and a list in place of a dict."""
+    done = 0
+    if c is not None:
+        if weights:
+            n.load_state_dict(c[0])
+        if memory:
+            o.load_state_dict(c[1])
+        done = c[2] if first is None else first
+    for step in range(done, steps if until is None else done + steps):
+        _a_step(n, o, *batch_of(step))
+    saved = {key: value.clone() if cloned else value for key, value in n.state_dict().items()}
+    memory_ = o.state_dict()
+    state = {i: {k: v.clone() if cloned else v for k, v in s.items()} for i, s in memory_["state"].items()}
+    return [saved, {**memory_, "state": state}, steps]
+
+
+def _in_bytes(n, o, batch_of, steps, checkpoint=None):
+    """Through torch.save, as into a file."""
+    done = 0
+    if checkpoint is not None:
+        checkpoint.seek(0)
+        n_state, o_state, done = torch.load(checkpoint, weights_only=True)
+        n.load_state_dict(n_state)
+        o.load_state_dict(o_state)
+    while done < steps:
+        _a_step(n, o, *batch_of(done))
+        done += 1
+    file = io.BytesIO()
+    torch.save((n.state_dict(), o.state_dict(), done), file)
+    return file
+
+
+wrong("train", "copy", lambda *a: _trained(*a, cloned=False))
+wrong("train", "memory", lambda *a: _trained(*a, memory=False))
+wrong("train", "load_state_dict", lambda *a: _trained(*a, weights=False))
+wrong("train", "begins at step 0", lambda *a: _trained(*a, first=0))
+wrong("train", "in all", lambda *a: _trained(*a, until=1))
+wrong("train", "KeyError", lambda n, o, b, s, c=None: {"steps": s} if c is None else {"step": c["step"]})
+wrong("train", "return", lambda n, o, b, s, c=None: None)
+wrong("train", "too small", lambda *a: [*_trained(*a)[:2], a[3] - 1])
+right("train", "clones in a list", _trained)
+right("train", "torch.save", _in_bytes)
 
 
 # 05: to_crop_pixels, signed_volume, upright

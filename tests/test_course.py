@@ -23,6 +23,7 @@ import vrnlib
 from vrnlib import course
 from vrnlib.checks import Exercise, Mistake, exercises, yours_or_ours
 from vrnlib.checks.grading import grade
+from vrnlib.course.assignments import CONFIGURATION, assignment
 from vrnlib.course.sources import DETAILS, SETUP
 
 SOURCES = course.source_files()
@@ -155,11 +156,33 @@ def test_undone_exercises_stop_nothing(source: Path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     student = course.student_notebook(course.read_source(source))
     resources = {"metadata": {"path": str(course.NOTEBOOKS)}}
-    NotebookClient(student, timeout=300, kernel_name="python3", resources=resources, allow_errors=True).execute()
+    how = {"timeout": 300, "kernel_name": "python3", "resources": resources, "skip_cells_with_tag": "long"}
+    NotebookClient(student, allow_errors=True, **how).execute()
     failed = [c.id for c in student.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
     assert failed == [cell.id for cell in by_name(student, "check").values()]
     for cell in by_name(student, "check").values():
         assert "still the stub" in str(cell.outputs)
+
+
+@EACH
+def test_no_exercise_needs_a_long_cell_and_grading_leaves_them_out(source: Path):
+    lecture = course.read_source(source)
+    made, needed = set(), set()
+    for cell in [cell for cell in lecture.cells if cell.cell_type == "code"]:
+        tree = ast.parse(cell.source)
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        plain = [part for part in tree.body if not isinstance(part, ast.FunctionDef | ast.ClassDef)]
+        outside = [node for part in plain for node in ast.walk(part) if isinstance(node, ast.Name)]
+        stored = {name.id for name in outside if isinstance(name.ctx, ast.Store)}
+        stored |= {part.name for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+        if "long" in cell.metadata.get("tags", []):
+            made |= stored
+        else:
+            needed |= {name.id for name in names if isinstance(name.ctx, ast.Load)} & made
+            made -= stored
+    assert not needed
+    assert ("long" in str([cell.metadata for cell in assignment(lecture).cells])) == ("04" in source.stem)
+    assert 'c.Execute.skip_cells_with_tag = "long"' in CONFIGURATION
 
 
 @EACH

@@ -200,7 +200,7 @@ def test_a_folder_of_frames(script, models, tmp_path, capsys):
 
 
 def test_arrays_of_every_frame(script, models, late, tmp_path, capsys):
-    path = tmp_path / "faces.npz"
+    path = tmp_path / "new" / "faces.npz"
     options = ["--out", str(tmp_path), "--arrays", str(path), "-s", "1"]
     assert script.main(["-f", str(late), *options]) == 0
     with np.load(path) as file:

@@ -14,6 +14,7 @@ from skimage.data import astronaut
 import tddfa.images
 from tddfa.console import Note
 from tddfa.images import png_bytes
+from vrnlib.crop import described_photo
 from vrnlib.images import PhotoError, as_photo, list_photos, read_photo
 
 
@@ -273,3 +274,8 @@ def test_only_formats_of_photos_are_opened_and_no_pipes(tmp_path):
     for path in (tmp_path / "pipe.jpg", "/dev/zero"):
         with pytest.raises(tddfa.images.PhotoError, match="a device or a pipe"):
             tddfa.images.read_photo(path)
+    assert not tddfa.images.is_own_picture(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "ann.json")  # beside a photo
+    Image.new("RGB", (64, 64)).save(tmp_path / "ann.png")
+    assert not tddfa.images.is_own_picture(tmp_path / "ann.png")
+    assert described_photo(tmp_path / "ann.json") is None

@@ -310,6 +310,14 @@ def test_forged_types_states_and_shapes_are_refused(forged):
         load_pickle(forged)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a pipe with a name")
+def test_a_pipe_and_a_device_are_no_pickles(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pkl")
+    for path in (tmp_path / "pipe.pkl", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ValueError, match=r"Expected a pickle, .* is a folder, a device or a pipe"):
+            load_pickle(path)
+
+
 def test_a_pickle_of_lists_in_lists_takes_no_more_time_than_bytes():
     content = [0.0]
     for _ in range(200):

@@ -1,5 +1,6 @@
 """VRN and FAN: the released network's size and output, the Residual by hand, weights files that cannot lie."""
 
+import json
 import math
 from dataclasses import asdict, replace
 
@@ -48,6 +49,18 @@ def test_defaults_and_presets_are_those_of_the_committed_weights(name, config):
     network = load_network(name)
     assert network.config == config() and f"{count_parameters(network):,} parameters" in card(name)
     assert f"{count_parameters(network):,} parameters" in config.open.__doc__
+
+
+def test_the_whole_log_of_the_open_vrn_ends_as_its_weights_do():
+    """vrn_open.jsonl has all runs, of which the header knows the last; notebook 4 draws it."""
+    text = (WEIGHTS / "vrn_open.jsonl").read_text(encoding="utf-8")
+    log = [json.loads(line) for line in text.splitlines()]
+    places = [(line["run"], line["step"]) for line in log]
+    assert places == sorted(set(places)) and [line["run"] for line in log][0] == 1
+    last = [line for line in log if line["run"] == log[-1]["run"]]
+    header = read_header("vrn_open")["notes"]["log"]
+    for key in ("step", "loss", "held_out_iou"):
+        assert [line[key] for line in last] == pytest.approx([line[key] for line in header], abs=1e-6)
 
 
 def card(name: str) -> str:

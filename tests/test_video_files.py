@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -45,13 +46,11 @@ def seconds(path: Path) -> list[float]:
 
 def copied(source: Path, target: Path, *, start: int = 0, end: int | None = None) -> Path:
     """As demo_video.py does it, without the drawing."""
-    sound = Sound(source, whole=not start)
-    with VideoReader(source, start=start, end=end) as reader:
+    with VideoReader(source, start=start, end=end) as reader, closing(Sound(source, whole=not start)) as sound:
         about, rate, time_base = reader.about, reader.rate, reader.time_base
         with VideoWriter(target, rate=rate, time_base=time_base, about=about, sound=sound) as writer:
             for index, image in enumerate(reader):
                 writer.write(image, reader.moment(index))
-    sound.close()
     return target
 
 
@@ -166,6 +165,16 @@ def test_long_pixels_become_square(tmp_path):
     assert next(iter(VideoReader(path))).shape == (200, 320, 3)
 
 
+def test_two_recordings_in_one_stream_go_on(tmp_path):
+    """Their clocks begin anew, and the second is of another size: it is shown in that of the first."""
+    parts = [film(tmp_path / "1.ts", views(25)), film(tmp_path / "2.ts", [view[:100, :120] for view in views(5)])]
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert {frame.shape for frame in VideoReader(both)} == {(200, 240, 3)}
+    moments = seconds(both)
+    assert len(moments) == 31 and np.diff(moments) == pytest.approx([0.04] * 30, abs=0.001)
+
+
 KINDS = [("libx265", "mp4"), ("libvpx-vp9", "webm"), ("libsvtav1", "mp4"), ("libvpx", "webm"), ("mjpeg", "mkv")]
 
 
@@ -187,6 +196,7 @@ def test_unreadable_videos(clip, tmp_path):
         "broken.mp4": data[:500],
         "unknown.mp4": data.replace(b"avc1", b"xyz9"),
         "noise.mp4": data[:pictures] + bytes(len(data) - pictures),
+        "empty.mp4": b"",
         "list.mp4": f"ffconcat version 1.0\nfile {clip.name}\n".encode(),
     }
     for name, changed in damaged.items():
@@ -194,6 +204,7 @@ def test_unreadable_videos(clip, tmp_path):
     (tmp_path / clip.name).write_bytes(data)
     problems = {
         "broken.mp4": "cannot be opened",
+        "empty.mp4": "cannot be opened",
         "unknown.mp4": "of a kind that PyAV .* cannot decode; convert it to H.264",
         "noise.mp4": r"Not one frame of .*noise.mp4 \(h264\) can be decoded",
         "list.mp4": "cannot be opened",  # FFmpeg would read the file that it names
@@ -394,6 +405,16 @@ def test_sound_is_cut_with_the_frames(tmp_path, sound):
     begins, ends, _ = heard(result)
     assert seconds(result)[0] == 0
     assert begins == pytest.approx(0.2, abs=0.02) and 0.3 < ends < 0.56  # FLAC's pieces are 0.1 s long
+
+
+def test_damaged_sound_does_not_stop_the_frames(tmp_path):
+    source = film(tmp_path / "talk.ts", views(30), sound="aac")
+    data = bytearray(source.read_bytes())
+    header = data.index(b"\xff\xf1", len(data) // 2)  # an AAC packet's
+    data[header : header + 2] = bytes(2)
+    source.write_bytes(data)
+    assert len(seconds(copied(source, tmp_path / "result.mp4"))) == 31
+    assert len(audio_packets(tmp_path / "result.mp4")) >= len(audio_packets(source)) - 3
 
 
 def test_a_silent_video_stays_silent(clip, tmp_path):

@@ -28,7 +28,8 @@ from tddfa.crop import (
     transform_points,
     warp_similarity,
 )
-from tddfa.images import OWN
+from tddfa.files import read_file
+from tddfa.images import LARGEST_OWN, OWN
 from vrnlib.landmarks import Landmarks
 
 __all__ = [
@@ -159,7 +160,7 @@ def described_photo(about: str | PathLike[str], software: str = OWN) -> str | No
         software: what its "software" begins with; default any of our commands.
     """
     try:
-        told = json.loads(Path(about).read_text(encoding="utf-8"))
+        told = json.loads(read_file(about, largest=LARGEST_OWN, what="a .json"))
         return str(told["photo"]) if told["software"].startswith(software) else None
     except Exception:  # not there, not readable, no JSON, another one
         return None

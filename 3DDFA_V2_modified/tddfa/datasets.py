@@ -30,7 +30,7 @@ from .archives import read_npy
 from .arrays import Floats
 from .contract import LANDMARK_COUNT, NETWORK_SIZE
 from .describe import short_repr
-from .files import beside
+from .files import beside, read_file
 from .geometry import axis_rotation, image_from_roi, pose_matrix
 from .images import list_photos
 from .mat_files import read_arrays
@@ -240,7 +240,7 @@ def aflw2000_crops(root: str | Path, *, points: str = "AFLW2000-3D.pts68.npy") -
     """
     root = Path(root)
     crops = _find(root, "AFLW2000-3D_crop")
-    names = _find(root, CROP_LIST).read_text(encoding="utf-8").split()
+    names = read_file(_find(root, CROP_LIST), largest=2**28, what="a list of crops").decode("utf-8", "replace").split()
     truth = _array(_find(root, points), 3)
     yaws = _array(_find(root, "AFLW2000-3D.pose.npy"), 1)
     boxes = _array(_find(root, "AFLW2000-3D_crop.roi_box.npy"), 2)

@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .console import Note, sentence
 from .decoding import brighten_12_bits, decoded_deep, deep_tiff_size, scaled, to_rgb
-from .files import is_address
+from .files import check_file, is_address, read_file
 
 __all__ = [
     "MAX_PIXELS",
@@ -60,6 +60,9 @@ else:
 
 OWN = "vrn "
 """What the text chunk "Software" of a PNG picture of ours begins with."""
+
+LARGEST_OWN = 2**28
+"""Bytes of a file that is looked at for whether it is one of ours."""
 
 
 SCAN, END = b"\xff\xda", b"\xff\xd9"
@@ -210,10 +213,10 @@ def is_own_picture(path: str | PathLike[str]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures
-            with Image.open(path, formats=["PNG"]) as picture:
+            with Image.open(check_file(path, largest=LARGEST_OWN, what="a picture"), formats=["PNG"]) as picture:
                 if str(picture.info.get("Software", "")).startswith(OWN):
                     return True
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        about = json.loads(read_file(path.with_suffix(".json"), largest=LARGEST_OWN, what="a .json"))
         return "volume" in about and "matrix" in about  # a reconstruction of before the mark
     except Exception:  # no PNG, no JSON, other JSON, not readable, …
         return False

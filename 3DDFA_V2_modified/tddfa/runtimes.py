@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
 from .console import Note
-from .files import write_bytes
+from .files import read_file, write_bytes
 
 __all__ = ["fold_batch_norms", "limited_to", "make_runner"]
 
@@ -147,6 +147,7 @@ def _tell_once(folder: Path, reason: str) -> None:
 def _is_whole(path: Path, mark: Path) -> bool:
     """Whether the exported file has the hash that was noted when it was written."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == mark.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
+        said = read_file(mark, largest=2**10, what="a checksum").decode("ascii")
+        return hashlib.sha256(read_file(path, largest=2**31, what="an exported network")).hexdigest() == said
+    except (OSError, ValueError):
         return False

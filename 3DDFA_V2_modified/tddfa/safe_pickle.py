@@ -18,7 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from .files import read_file
+
 __all__ = ["load_pickle"]
+
+LARGEST = 2**30
+"""Bytes of a pickle; BFM with all its components has half as many."""
 
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 
@@ -139,7 +144,7 @@ def load_pickle(source: str | Path | bytes) -> Any:
     Raises:
         ValueError: the pickle asks for anything else (the message names it), or is damaged. Nothing of it runs.
     """
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else read_file(source, largest=LARGEST, what="a pickle")
     label = "the bytes" if isinstance(source, bytes) else Path(source).name
     try:
         _check_places(data)

@@ -27,6 +27,9 @@ FASTEST_RATE = 1000
 LARGEST_ASPECT = 4
 """A file that calls its pixels longer than this in one direction is not believed."""
 
+LARGEST_STEP_BACK = 0.5
+"""Frames that are earlier than the one before by more than these seconds begin a new count."""
+
 ATTACHED_PICTURE = 0x400
 """FFmpeg's mark of a stream that is a song's cover."""
 
@@ -70,7 +73,9 @@ class VideoReader:
         with ExitStack() as stack:
             try:
                 self._container = stack.enter_context(opened(self.path))
-            except av.FFmpegError:
+            except PermissionError:
+                raise
+            except (av.FFmpegError, OSError):  # an empty one is "Invalid argument" to Python
                 raise VideoError(
                     f"{self.path} cannot be opened as a video; it may be cut off or damaged, get it again or convert "
                     "it to mp4."
@@ -82,6 +87,7 @@ class VideoReader:
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self.expected = self._count()
         self._times: list[tuple[int, int]] = []
+        self._shift = 0
         self._size: tuple[int, int] | None = None
 
     def _video_stream(self) -> Any:
@@ -141,11 +147,14 @@ class VideoReader:
     def _moment(self, frame: Any) -> tuple[int, int]:
         """When a frame is shown and for how long, both in ``time_base``; made up where the file does not tell."""
         usual = max(round(1 / (self.rate * self.time_base)), 1)
-        before, length = self._times[-1] if self._times else (-usual, usual)
-        at = before + length if frame.pts is None else frame.pts
-        if self._times:
-            at = max(at, before + 1)
-        return at, frame.duration or usual
+        if not self._times:
+            return frame.pts or 0, frame.duration or usual
+        before, length = self._times[-1]
+        at = before + length if frame.pts is None else frame.pts + self._shift
+        if (before - at) * self.time_base > LARGEST_STEP_BACK:  # two recordings, one after the other
+            self._shift += before + length - at
+            at = before + length
+        return max(at, before + 1), frame.duration or usual
 
     def _image(self, frame: Any) -> Image:
         """As it is shown; should the size change on the way, the first one's is kept."""

@@ -58,7 +58,7 @@ class FrameArrays:
         self._rows.append((seconds, True, frame.detected, frame.roi, frame.params, sparse))
 
     def save(self) -> Path:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all; a missing folder is made."""
         time, found, detected, roi, params, sparse = (np.array(column) for column in zip(*self._rows, strict=True))
         pose = np.full((len(time), 3), np.nan)
         if found.any():
@@ -74,6 +74,7 @@ class FrameArrays:
             sparse=sparse.astype(np.float32),
             pose_deg=pose,
         )
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         return write_bytes(self._path, memory.getvalue())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """Samples per second that AAC knows; sound with any other number gets the last one."""
 
 BIT_RATE = 160_000
+
+DISK = (errno.ENOSPC, errno.EFBIG, errno.EIO)
+"""Not the sound's faults: the frames cannot be written either."""
 
 
 class Sound:
@@ -106,8 +110,12 @@ class Sound:
                 return
             if self._next is None or self._next[0] >= end:
                 return
-            self._target.mux(self._next[1])
-            self._next = None
+            try:
+                self._target.mux(self._next[1])
+            except av.FFmpegError as error:
+                if error.errno in DISK:
+                    raise
+            self._next = None  # a damaged piece is left out
 
     def finish(self) -> None:
         """Writes what the encoder still holds."""

@@ -20,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +40,45 @@ SLOW = 30
 """Seconds that an input may take."""
 
 
-def child(reader: Reader, seconds: float, seed: int, folder: Path, say: Callable[[dict[str, Any]], None]) -> None:
+MOST_FAULTS = 5
+"""Of a reader, after which it is left."""
+
+
+def child(
+    reader: Reader,
+    seconds: float,
+    seed: int,
+    folder: Path,
+    say: Callable[[dict[str, Any]], None],
+    *,
+    first: bool = True,
+) -> None:
     """In a process of its own: try a reader's inputs until the time is up, and say what was seen."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     inputs, work, seen = reader.inputs(), folder / "input", set[str]()
     counts: Counter[str] = Counter()
-    for files in reader.seeds():
-        put(files, work)
+
+    def look(number: int) -> None:
+        """Read what is in the folder."""
+        counts["tried"] += 1
+        faulthandler.dump_traceback_later(SLOW, exit=True, file=2)
         try:
             reader.read(work)
-            counts["whole"] += 1
+            counts["read"] += 1
         except Exception as error:
-            told(error)
-    say({"counts": counts})
+            try:
+                told(error)
+                counts["refused"] += 1
+            except AssertionError as fault:
+                place = innermost(error)
+                if place not in seen:
+                    seen.add(place)
+                    kept = keep(work, reader.name, number)
+                    say({"fault": str(fault), "at": place, "input": str(kept)})
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     until = time.monotonic() + seconds
@@ -66,24 +91,12 @@ def child(reader: Reader, seconds: float, seed: int, folder: Path, say: Callable
         if time.monotonic() > until:
             return
         put(files, work)
-        counts["tried"] += 1
-        faulthandler.dump_traceback_later(SLOW, exit=True)
-        try:
-            reader.read(work)
-            counts["read"] += 1
-        except Exception as error:
-            try:
-                told(error)
-                counts["refused"] += 1
-            except AssertionError as fault:
-                place = innermost(error)
-                if place not in seen:
-                    seen.add(place)
-                    kept = keep(work, reader.name, seed + len(seen))
-                    say({"fault": str(fault), "at": place, "input": str(kept)})
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        look(seed + len(seen))
 
+    if first:
+        for number in special_files(reader.seeds(), work):
+            look(number)
+            say({"counts": counts})
     while time.monotonic() < until:
         seeded(seed)(attempt)()
         seed += 1
@@ -96,6 +109,19 @@ def put(files: dict[str, bytes], work: Path) -> None:
     work.mkdir()
     for name, data in files.items():
         (work / name).write_bytes(data)
+
+
+def special_files(seeds: list[dict[str, bytes]], work: Path) -> Iterator[int]:
+    """Each whole folder as it is, and then with what is no file, or an empty one, in place of each of its files."""
+    for number, files in enumerate(seeds):
+        put(files, work)
+        yield number
+        for name in files if number < 3 else ():
+            for make in (os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path), Path.touch):
+                put(files, work)
+                (work / name).unlink()
+                make(work / name)
+                yield number
 
 
 def innermost(error: BaseException) -> str:
@@ -113,8 +139,14 @@ def keep(work: Path, name: str, number: int) -> Path:
     """A copy of an input for whoever mends the fault."""
     kept = KEPT / f"{name.replace(' ', '-')}-{number}"
     shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(work, kept)
+    shutil.copytree(work, kept, symlinks=True, ignore=lambda place, names: [n for n in names if not_a_file(place, n)])
     return kept
+
+
+def not_a_file(place: str, name: str) -> bool:
+    """What cannot be copied: pipes."""
+    path = Path(place, name)
+    return not (path.is_file() or path.is_dir() or path.is_symlink())
 
 
 def watch(reader: Reader, seconds: float, seed: int) -> tuple[Counter[str], list[str]]:
@@ -122,22 +154,23 @@ def watch(reader: Reader, seconds: float, seed: int) -> tuple[Counter[str], list
     counts: Counter[str] = Counter()
     faults: list[str] = []
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 1:
+    while (left := until - time.monotonic()) > 1 and len(faults) < MOST_FAULTS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            said = run_child(reader, left, seed, folder)
+            said = run_child(reader, left, seed, folder, first=not faults)
             counts += Counter(said["counts"])
             faults += said["faults"]
             if said["exit"]:
                 errors = (folder / "errors").read_text(errors="replace")
                 what = f"took more than {SLOW} s" if "Timeout" in errors else f"ended the process ({said['exit']})"
                 place = keep(folder / "input", reader.name, seed) if (folder / "input").is_dir() else "before any input"
-                faults.append(f"{what}: {errors[:1500]} [{place}]")
+                faults.append(f"{what}: {errors[:800]} [{place}]")
         seed += 1000
+        counts["processes"] += 1
     return counts, faults
 
 
-def run_child(reader: Reader, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
+def run_child(reader: Reader, seconds: float, seed: int, folder: Path, *, first: bool) -> dict[str, Any]:
     """Fork, so that the libraries are loaded only once; what the child said until its end."""
     pid = os.fork()
     if pid == 0:
@@ -145,7 +178,14 @@ def run_child(reader: Reader, seconds: float, seed: int, folder: Path) -> dict[s
         try:
             with open(folder / "errors", "w") as errors, open(folder / "said", "w") as said:
                 os.dup2(errors.fileno(), 2)
-                child(reader, seconds, seed, folder, lambda line: print(json.dumps(line), file=said, flush=True))
+                child(
+                    reader,
+                    seconds,
+                    seed,
+                    folder,
+                    lambda line: print(json.dumps(line), file=said, flush=True),
+                    first=first,
+                )
             code = 0
         except BaseException:
             traceback.print_exc()

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tddfa.files import write_bytes
-from tddfa.images import png_bytes
+from tddfa.files import read_file, write_bytes
+from tddfa.images import LARGEST_OWN, png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
 from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
@@ -125,7 +125,7 @@ def is_ours(path: Path) -> bool:
     """Whether this command wrote a .png or .json file."""
     try:
         if path.suffix == ".json":
-            return json.loads(path.read_text(encoding="utf-8"))["software"] == MARK
+            return json.loads(read_file(path, largest=LARGEST_OWN, what="a .json"))["software"] == MARK
         if path.suffix != ".png":
             return False
         with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from pathlib import Path
 from tddfa.console import sentence
 
 DISTRIBUTION = "vrn-workbook"
-EXTRAS = ("fan", "lab", "app", "heic", "train", "cluster", "build-model")
+EXTRAS = ("fan", "lab", "app", "heic", "video", "train", "cluster", "build-model")
 """Those whose packages a user may want; the others are for tests and courses."""
 
 COMPILED = ("tddfa._nms", "tddfa._raster", "tddfa._voxelize")

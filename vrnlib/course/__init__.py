@@ -23,6 +23,7 @@ Other marks:
 - ``tags=["live"]``: its output changes while it runs; nbval does not compare it.
 - ``tags=["measured"]``: its numbers hang on the processor; the cell asserts them with a tolerance, nbval does not
   compare them.
+- ``tags=["long"]``: takes minutes, or needs what does; not run where assignments are graded. No exercise needs it.
 
 Notebooks are deterministic: cell ids come from the source, nothing in the metadata depends on a machine.
 """

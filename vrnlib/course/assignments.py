@@ -27,6 +27,7 @@ c.CourseDirectory.course_id = "vrn"
 c.ClearSolutions.code_stub = {{"python": {STUB!r}}}
 c.OverwriteCells.add_missing_cells = True  # a deleted cell with points comes back when it is graded
 c.Execute.timeout = 600  # seconds for a cell; a student's loop without an end is stopped then
+c.Execute.skip_cells_with_tag = "long"  # trainings of minutes, which no points hang on
 '''
 
 POINTS = """\

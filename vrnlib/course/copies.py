@@ -100,7 +100,7 @@ def execute(sources: list[Path]) -> None:
         print(f"executed {target.name}: {target.stat().st_size / 1e6:.2f} MB")
 
 
-def executed(source: Path, *, timeout: int = 600) -> NotebookNode:
+def executed(source: Path, *, timeout: int = 1800) -> NotebookNode:
     """The lecture of a source with its outputs, run on one thread so that numbers repeat.
 
     Args:

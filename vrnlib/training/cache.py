@@ -15,10 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tddfa.files import write_bytes
+from tddfa.files import read_file, write_bytes
 
 Picture = NDArray[Any]
 """uint8, (H, W, 3) RGB; OpenCV, which makes most of them, does not promise a type."""
+
+LARGEST = 2**28
+"""Bytes of a file of the cache."""
 
 JPEG = (
     (cv2.IMWRITE_JPEG_QUALITY, 97),
@@ -86,7 +89,7 @@ class Cache:
         """An entry's picture. Raises ValueError when it is damaged, with the file's name."""
         path = self.path(index).with_suffix(self.ending)
         try:
-            return decoded(path.read_bytes())
+            return decoded(read_file(path, largest=LARGEST, what="a cached picture"))
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}) Delete it and its .json.") from None
 
@@ -94,7 +97,7 @@ class Cache:
         """An entry's numbers. Raises ValueError when they are damaged, with the file's name."""
         path = self.path(index)
         try:
-            facts = json.loads(path.read_bytes())
+            facts = json.loads(read_file(path, largest=LARGEST, what="numbers of a cached picture"))
         except (ValueError, RecursionError) as error:
             raise damaged(path, error) from None
         if not isinstance(facts, dict):

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tddfa.checkpoints import fill
 from tddfa.console import sentence
-from tddfa.files import write_bytes
+from tddfa.files import check_file, write_bytes
 from vrnlib.training.config import TrainingConfig, plain, write_config
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ CHECKPOINT, LOG, WEIGHTS, CONFIG = "checkpoint.pt", "log.jsonl", "network.safete
 
 MOVABLE = ("report", "workers", "device", "cache", "init")
 """Settings that a resumed run may change: they do not change the result, or only said where it began."""
+
+LARGEST_CHECKPOINT = 2**34
+"""Bytes; that of the released VRN's size has 230 million."""
 
 Log = list[dict[str, Any]]
 """One line per report: "step", "loss" since the line before, the held-out score by its name, and "rate"."""
@@ -136,7 +139,8 @@ def read_checkpoint(path: Path, config: TrainingConfig, state: TrainingState) ->
         ValueError: the file is damaged, or belongs to another configuration or network.
     """
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
+        whole = check_file(path, largest=LARGEST_CHECKPOINT, what="a checkpoint")
+        saved = torch.load(whole, weights_only=True, map_location="cpu")
         old, network, average, optimizer, log = (
             saved[key] for key in ("config", "network", "average", "optimizer", "log")
         )
