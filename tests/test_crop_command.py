@@ -257,3 +257,23 @@ def test_the_astronaut(tmp_path, detector):
     assert np.shape(about["landmarks"]) == np.shape(about["crop_landmarks"]) == (68, 3)
     middle = np.mean(np.array(about["crop_landmarks"])[:, :2], axis=0)
     assert np.abs(middle - 95.5).max() < 15
+
+
+def test_another_photo_of_the_same_name_is_no_result_of_before(photo, tmp_path, capsys):
+    """In another run, from another folder: --resume does not take it for done, and its replacing is told."""
+    out = tmp_path / "out"
+    assert crop(photo, out) == 0
+    first = contents(out)
+    assert crop(photo, out, "--resume") == 0
+    assert crop(photo, out) == 0  # the same photo again: nothing to tell
+    assert capsys.readouterr().err == "" and contents(out) == first
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / photo.name
+    Image.fromarray(255 - np.asarray(Image.open(photo))).save(other)
+    assert crop(other, out, "--resume") == 0
+    assert "the results of another dots.png" in capsys.readouterr().err
+    assert contents(out)["dots_0.png"] != first["dots_0.png"]
+    about = json.loads((out / "dots_0.json").read_text())
+    del about["photo_sha256"]  # as older versions wrote it
+    (out / "dots_0.json").write_text(json.dumps(about))
+    assert crop(photo, out, "--resume") == 0 and capsys.readouterr().err == ""

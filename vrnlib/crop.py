@@ -6,6 +6,7 @@ landmarks. The matrix is kept with the crop, so that everything found in the cro
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,9 +41,11 @@ __all__ = [
     "crop_matrix",
     "describe_crop",
     "described_photo",
+    "file_sha256",
     "invert_matrix",
     "of_more_faces",
     "similarity_scale",
+    "tells_of",
     "transform_points",
     "warp_similarity",
 ]
@@ -118,7 +121,13 @@ def crop_face(image: NDArray[np.uint8], landmarks: Landmarks | Floats, size: int
 
 
 def describe_crop(
-    crop: Crop, face: Landmarks, *, photo_name: str, photo_size: tuple[int, int], number: int
+    crop: Crop,
+    face: Landmarks,
+    *,
+    photo_name: str,
+    photo_size: tuple[int, int],
+    number: int,
+    photo_sha256: str | None = None,
 ) -> dict[str, Any]:
     """What a .json says about a crop: all that is needed to put results back into the photo.
 
@@ -128,9 +137,11 @@ def describe_crop(
         photo_name: the photo's file.
         photo_size: width and height, of the turned photo where it was turned.
         number: which face of the photo, the largest is 0.
+        photo_sha256: of the photo's file, which tells photos of one name apart.
     """
     return {
         "photo": photo_name,
+        "photo_sha256": photo_sha256,
         "photo_size": list(photo_size),
         "photo_turned": 90 * face.turned,
         "face": number,
@@ -164,6 +175,25 @@ def described_photo(about: str | PathLike[str], software: str = OWN) -> str | No
         return str(told["photo"]) if told["software"].startswith(software) else None
     except Exception:  # not there, not readable, no JSON, another one
         return None
+
+
+def file_sha256(path: str | PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def tells_of(about: str | PathLike[str], photo: Path, software: str) -> bool:
+    """Whether a .json of ours tells of this very photo, and not of another one of its name.
+
+    Args:
+        about: the .json; of those of older versions, which hold no checksum, the photo's name decides.
+        photo: the file.
+        software: see `described_photo`.
+    """
+    if described_photo(about, software) != photo.name:
+        return False
+    told = json.loads(Path(about).read_text(encoding="utf-8")).get("photo_sha256")
+    return told is None or (photo.is_file() and told == file_sha256(photo))
 
 
 def of_more_faces(folder: Path, name: str, photo_name: str, number: int, software: str) -> Iterator[str]:

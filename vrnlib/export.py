@@ -160,6 +160,7 @@ def save(
     name: str,
     *,
     photo_name: str | None = None,
+    photo_sha256: str | None = None,
 ) -> list[Path]:
     """Write NAME_0 with each of `ENDINGS` into a folder, NAME_1 for the next face.
 
@@ -171,6 +172,7 @@ def save(
         folder: is made where it is missing.
         name: the beginning of the files' names.
         photo_name: what the .json calls the photo; default the name.
+        photo_sha256: of the photo's file, see `vrnlib.crop.tells_of`.
 
     Returns:
         The paths of the files.
@@ -194,7 +196,7 @@ def save(
                 finish_killed(folder)  # it may be a killed run's
             if found := _foreign(folder, stem):
                 raise SaveError(f"{found} exists and is no result of ours; choose another output folder.")
-            _write_face(one, stage, stem, photo_name=photo_name, number=number - 1)
+            _write_face(one, stage, stem, photo_name=photo_name, photo_sha256=photo_sha256, number=number - 1)
         older = of_more_faces(folder, Path(name).name, photo_name, number, MARK)
         stale = [path for stem in older for ending in ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
         return move_all(stage, folder, stale=stale)
@@ -213,11 +215,18 @@ def save(
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str) -> dict[str, Any]:
+def describe(
+    reconstruction: Reconstruction, *, photo_name: str, number: int, volume_file: str, photo_sha256: str | None = None
+) -> dict[str, Any]:
     """What the .json says: everything that is needed to put the result back into the photo."""
     height, width = reconstruction.photo.shape[:2]
     about = describe_crop(
-        reconstruction.crop, reconstruction.landmarks, photo_name=photo_name, photo_size=(width, height), number=number
+        reconstruction.crop,
+        reconstruction.landmarks,
+        photo_name=photo_name,
+        photo_size=(width, height),
+        number=number,
+        photo_sha256=photo_sha256,
     )
     about["software"] = MARK
     about["volume"] = {
@@ -232,10 +241,13 @@ def describe(reconstruction: Reconstruction, *, photo_name: str, number: int, vo
     return about
 
 
-def _write_face(one: Reconstruction, folder: Path, stem: str, *, photo_name: str, number: int) -> None:
+def _write_face(
+    one: Reconstruction, folder: Path, stem: str, *, photo_name: str, photo_sha256: str | None, number: int
+) -> None:
     from tddfa import save_volume
 
-    about = describe(one, photo_name=photo_name, number=number, volume_file=f"{stem}.npz")
+    volume_file = f"{stem}.npz"
+    about = describe(one, photo_name=photo_name, number=number, volume_file=volume_file, photo_sha256=photo_sha256)
     save_volume(folder / f"{stem}.npz", one.volume, offset=one.offset, meta={"photo": photo_name, "face": number})
     write_bytes(folder / f"{stem}.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
     texture = photo_texture(one.photo, one.vertices_in_photo())

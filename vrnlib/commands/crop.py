@@ -22,7 +22,7 @@ from PIL import Image
 from tddfa.files import read_file, write_bytes
 from tddfa.images import LARGEST_OWN, png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
-from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
+from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, file_sha256, of_more_faces
 from vrnlib.landmarks.detectors import Detector
 from vrnlib.landmarks.retries import upright
 
@@ -102,7 +102,7 @@ def crop_photo(
     for file in (stem.with_name(stem.name + ending) for stem in stems for ending in (".png", ".json")):
         if file.exists() and not is_ours(file):
             raise CropError(f"{file} exists and is no result of vrn crop; choose another --out folder.")
-    crops = [crop_face(photo, face, size) for face in faces]
+    crops, digest = [crop_face(photo, face, size) for face in faces], file_sha256(path)
     stems[0].parent.mkdir(parents=True, exist_ok=True)
     pictures = [stem.with_name(f"{stem.name}.png") for stem in stems]
     tables = [stem.with_name(f"{stem.name}.json") for stem in stems]
@@ -115,6 +115,7 @@ def crop_photo(
             photo_name=path.name,
             photo_size=(photo.shape[1], photo.shape[0]),
             number=number,
+            photo_sha256=digest,
         )
         write_bytes(pictures[number], png_bytes(crops[number].image, software=MARK))
         write_bytes(tables[number], (json.dumps(about, indent=1) + "\n").encode("utf-8"))

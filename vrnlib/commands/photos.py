@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tddfa.console import sentence
+from tddfa.console import Note, sentence
 from tddfa.files import result_names
 from tddfa.target_folder import write_table
 
@@ -196,19 +197,20 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
         OSError: something that the next photo would meet, too, such as a full disk; one sentence.
     """
     from tddfa.staging import finish_killed
-    from vrnlib.crop import described_photo
+    from vrnlib.crop import tells_of
     from vrnlib.images import PhotoError, read_photo
 
     check_photo_arguments(arguments)
     finish_killed(arguments.out)
 
     def done(path: Path, name: str) -> bool:
-        return arguments.resume and described_photo(arguments.out / f"{name}_0.json", software) == path.name
+        return arguments.resume and tells_of(arguments.out / f"{name}_0.json", path, software)
 
     if one_photo(arguments):
         path = arguments.photos[0]
         if not done(path, path.stem):
             image = read_photo(path)  # before the models: a bad photo should be told at once
+            _tell_of_another(arguments.out / f"{path.stem}_0.json", path, software)
             for file in prepare()(image, path, path.stem):
                 print(file)
         return 0
@@ -217,6 +219,8 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
     check_listing(listing)
     named = list(zip(chosen.photos, chosen.names, strict=True))
     todo = [(path, name) for path, name in named if not done(path, name)]
+    for path, name in todo:
+        _tell_of_another(arguments.out / f"{name}_0.json", path, software)
     skipped = _each_photo(todo, prepare(), title=made) if todo else []
     write_listing(listing, [*chosen.left_out, *skipped])
     count, kept = len(named), len(named) - len(todo)
@@ -246,6 +250,16 @@ def _each_photo(photos: Sequence[tuple[Path, str]], job: Job, *, title: str) -> 
                 skipped.append((path, sentence(error)))
                 bar.write(f"skipped: {skipped[-1][1]}", file=sys.stderr)
     return skipped
+
+
+def _tell_of_another(about: Path, photo: Path, software: str) -> None:
+    """A note where results of the photo's name are of another photo, or of an older state of this one."""
+    from vrnlib.crop import described_photo, tells_of
+
+    older = described_photo(about, software)
+    if older is not None and not tells_of(about, photo, software):
+        text = f"the results of another {older} in {about.parent} will be replaced by those of {photo}."
+        warnings.warn(Note(text), stacklevel=2)
 
 
 def check_listing(path: Path) -> None:

@@ -76,6 +76,7 @@ def write_faces(
     """
     from tqdm import tqdm
 
+    from vrnlib.crop import file_sha256
     from vrnlib.export import save
     from vrnlib.landmarks.retries import upright
     from vrnlib.reconstruct import reconstruct_faces
@@ -84,4 +85,5 @@ def write_faces(
     if not faces:
         raise no_face(path)
     bar = tqdm(faces, unit="face", desc=path.name, leave=False, disable=len(faces) < 4)
-    return save(reconstruct_faces(image, bar, networks=networks), out, name, photo_name=path.name)
+    surfaces = reconstruct_faces(image, bar, networks=networks)
+    return save(surfaces, out, name, photo_name=path.name, photo_sha256=file_sha256(path))
