@@ -233,7 +233,7 @@ apply_setting() {
 install_newest() {  # of everything but torch, in an environment of its own
     "$(find_python)" -m venv --clear .venv-newest
     .venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-        "$(grep '^torch==' constraints.txt)" -e ".[$EXTRAS]"
+        "$(grep '^torch==' constraints.txt)" setuptools Cython -e ".[$EXTRAS]"
 }
 
 test_everywhere() {

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from vrnlib.commands.train import start_vrn
-from vrnlib.network import VRN, VRNConfig, VRNGuided
+from vrnlib.network import VRN, VRNConfig, VRNGuided, VRNMultitask
 from vrnlib.training.config import Recipe
 from vrnlib.training.growth import grow
-from vrnlib.weight_files import load_network
+from vrnlib.weight_files import load_network, save_network
 
 SMALL = VRNConfig(stem=3, features=8, depth=1, slices=5, resize=None)
 
@@ -70,3 +70,26 @@ def test_a_training_grows_out_of_smaller_weights():
     assert (network.config.stem, network.config.features, network.config.residuals) == (32, 96, 1)
     with pytest.raises(ValueError, match="cannot grow to that shape"):
         start_vrn(replace(recipe, features=64), 128)
+
+
+@torch.no_grad()
+def test_a_vrn_grows_to_a_multitask_one_that_says_the_same_of_the_volume():
+    torch.manual_seed(0)
+    small = trained(SMALL)
+    multitask = grow(small, VRNMultitask(replace(small.config, stem=6)))
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.allclose(multitask(image).volume, small(image), atol=1e-5)
+    assert multitask(image).heatmaps.std() > 0
+    with pytest.raises(ValueError, match="cannot grow to that shape"):
+        grow(trained(replace(SMALL, hourglasses=1)), VRNMultitask(SMALL))
+
+
+@pytest.mark.parametrize("kind", ["guided", "multitask"])
+def test_the_family_starts_from_the_unguided_weights(kind, tmp_path):
+    network = start_vrn(Recipe(init="vrn_open", size=128, kind=kind), 128)
+    assert type(network).__name__ == {"guided": "VRNGuided", "multitask": "VRNMultitask"}[kind]
+    save_network(tmp_path / "own.safetensors", network)
+    again = start_vrn(Recipe(init=str(tmp_path / "own.safetensors"), size=128, kind=kind), 128)
+    assert type(again) is type(network)
+    with pytest.raises(ValueError, match=f"Expected the weights of a VRN, .* holds a {type(network).__name__}"):
+        start_vrn(Recipe(init=str(tmp_path / "own.safetensors"), size=128), 128)

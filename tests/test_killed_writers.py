@@ -10,10 +10,9 @@ from PIL import Image
 from test_crop_command import crop, photo  # noqa: F401
 from test_reconstruct import found  # noqa: F401
 
-from tddfa import files
+from tddfa import files, staging
 from tddfa.files import clear_killed, left_by_killed, temporary_name
 from tddfa.target_folder import Summary, fill_folder
-from vrnlib import staging
 from vrnlib.export import ENDINGS, save
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9 and fork are POSIX's")

@@ -11,11 +11,10 @@ import torch
 import trimesh
 from PIL import Image
 
-from tddfa import load_volume
+from tddfa import load_volume, staging
 from tddfa.ibug import NOSE_TIP
 from tddfa.images import list_photos
 from vrnlib import export as module
-from vrnlib import staging
 from vrnlib.export import ENDINGS, SaveError, save
 from vrnlib.landmarks.files import GivenPoints
 from vrnlib.reconstruct import Networks, open_networks, predict_volume, reconstruct

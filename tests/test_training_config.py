@@ -11,7 +11,7 @@ from test_training_loop import TINY, Balls, task
 
 from vrnlib.cli import main
 from vrnlib.commands import train as command
-from vrnlib.network import VRN, FANConfig
+from vrnlib.network import VRN, FANConfig, VRNGuided, VRNMultitask
 from vrnlib.training.config import PRESETS, Recipe, TrainingConfig, changed, read_recipes, write_config
 from vrnlib.training.engine import Objective, bf16_is_fast, start_engine, use_bf16
 from vrnlib.training.fan import landmark_loss
@@ -192,6 +192,33 @@ def test_bfloat16_computes_the_network_and_not_the_loss():
     assert fast.item() == pytest.approx(exact.item(), abs=0.02) and fast.item() != exact.item()
 
 
+def test_a_multitask_vrns_loss_is_the_sum_of_both_tasks():
+    torch.manual_seed(0)
+    network = VRNMultitask(TINY).eval()
+    image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    solid, points = torch.rand(2, 12, 16, 16) > 0.5, 64 * torch.rand(2, 68, 2)
+    volume, maps = network.lattice_logits(image.float() / 255)
+    columns, rows = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="xy")
+    places = torch.stack([columns, rows], -1) * 4 + 1.5  # image pixels of the maps' cells
+    squared = ((places - points[:, :, None, None]) ** 2).sum(-1)
+    gaussians = torch.exp(-squared / 2 / 4**2)  # a sigma of one cell
+    cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = cross_entropy(volume, solid.float()) + cross_entropy(maps, gaussians)
+    loss = vrn_task(network, None, None, step=4).loss(network, [image, solid, points])
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["guided", "multitask"])
+def test_the_rest_of_the_family_is_trained_by_the_same_command(kind, tmp_path):
+    run = ["train", "vrn", "--kind", kind, "-o", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    small = ["--renders", "4", "--held-out", "2", "--batch", "2", "--workers", "0", "--device", "cpu", "--size", "128"]
+    assert main([*run, *small, "--steps", "2", "--report", "1", "--stem", "4", "--features", "8"]) == 0
+    network = load_network(tmp_path / "run/network.safetensors")
+    assert type(network).__name__ == {"guided": "VRNGuided", "multitask": "VRNMultitask"}[kind]
+    log = read_header(tmp_path / "run/network.safetensors")["notes"]["log"]
+    assert [entry["step"] for entry in log] == [1, 2] and all(entry["loss"] > 0 for entry in log)
+
+
 def test_losses_make_every_tensor_where_the_network_lies():
     """What a GPU would refuse, the device "meta" refuses too, for most operations; nothing is computed."""
     from tddfa.backbones import MobileNetV1
@@ -202,10 +229,11 @@ def test_losses_make_every_tensor_where_the_network_lies():
         return torch.zeros(shape, dtype=dtype, device="meta")
 
     image = zeros(2, 3, 64, 64, dtype=torch.uint8)
-    vrn = VRN(TINY).to("meta")
-    for step in (1, 4):
-        solid = zeros(2, 12, 64 // step, 64 // step, dtype=torch.bool)
-        vrn_task(vrn, None, None, step=step).loss(vrn, [image, solid]).backward()
+    for kind in (VRN, VRNGuided, VRNMultitask):
+        vrn = kind(TINY).to("meta")
+        for step in (1, 4):
+            solid = zeros(2, 12, 64 // step, 64 // step, dtype=torch.bool)
+            vrn_task(vrn, None, None, step=step).loss(vrn, [image, solid, zeros(2, 68, 2)]).backward()
     fan = FAN(FANConfig(stem=8, features=8, depth=2)).to("meta")
     landmark_loss(fan, [image, zeros(2, 68, 3), zeros(2, dtype=torch.bool)]).backward()
     decoder = VertexDecoder.__new__(VertexDecoder)  # its tensors stay on the CPU, as those of a real one

@@ -106,6 +106,31 @@ def test_lattice_target_is_the_same_solid_sampled_more_coarsely(faces):
     assert abs(coarse.mean() / exact.mean() - 1) < 0.03
 
 
+def test_landmarks_move_with_the_picture_and_change_sides_in_the_mirror(faces):
+    """A dot is painted where each of three landmarks is; after the augmentation the item's landmark is on it."""
+    inset, truth = (CANVAS - CROP_SIZE) // 2, faces.landmarks(0)
+    how = {"augmentation": replace(Augmentation(), color=(1, 1), flip=0.5), "seed": 3, "size": 128}
+    pairs, mirrored = VolumePairs(faces, landmarks=0.0, **how), []
+    for epoch in range(6):
+        for index in (8, 36, 48):  # the chin, the outer corners of an eye and of the mouth
+            dotted = np.zeros((CANVAS, CANVAS, 3), np.uint8)
+            x, y = np.rint(truth[index, :2] + inset).astype(int)
+            dotted[y - 3 : y + 4, x - 3 : x + 4] = 255
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(faces, "image", lambda _, dotted=dotted: dotted)
+                image, _, points = pairs[0, epoch]
+            weight = image[0].numpy().astype(float)
+            rows, columns = np.indices(weight.shape)
+            dot = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+            near = [name for name in (index, int(MIRRORED[index])) if np.abs(points[name].numpy() - dot).max() < 0.7]
+            assert near
+            mirrored.append(near[0] != index)
+    assert 0 < sum(mirrored) < len(mirrored)
+    off = VolumePairs(faces, landmarks=2.0, **how)[0][2] - pairs[0][2]
+    assert 1 < off.std() * CROP_SIZE / 128 < 3
+    assert len(VolumePairs(faces, **how)[0]) == 2
+
+
 def test_items_depend_on_seed_epoch_and_index_only(faces):
     pairs = VolumePairs(faces, augmentation=Augmentation(), seed=3)
     first, second = pairs[0, 5], pairs[0, 5]

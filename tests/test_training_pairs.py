@@ -150,6 +150,20 @@ def test_a_folder_gives_pairs_as_the_renders_do(folder, tmp_path, renderer):
         FolderPairs(tmp_path / "nothing", PLAIN)
 
 
+def test_a_folders_landmarks_come_along_and_are_asked_for(folder, tmp_path):
+    how = {"augmentation": Augmentation.none(), "seed": 0, "size": 128, "landmarks": 0.0}
+    _, _, meta = load_volume(folder / "000000" / "000000002.npz")
+    expected = (np.array(meta["landmarks"])[:, :2] + 0.5) * 128 / 192 - 0.5
+    assert np.abs(FolderPairs(folder, PairMaker(**how))[2][2].numpy() - expected).max() < 1e-3
+    out = tmp_path / "old"
+    shutil.copytree(folder, out)
+    volume, offset, _ = load_volume(out / "000000" / "000000002.npz")
+    save_volume(out / "000000" / "000000002.npz", volume, offset=offset, meta={"landmarks": [[1, 2]]})
+    assert len(FolderPairs(out, PLAIN)[2]) == 2
+    with pytest.raises(ValueError, match="Expected the 68 landmarks of each pair .* train the unguided VRN"):
+        FolderPairs(out, PairMaker(**how))[2]
+
+
 def test_a_stream_of_shards_gives_all_pairs_to_all_workers(shards, folder):
     names = {tuple(FolderPairs(folder, PLAIN)[index][1].sum((0, 2)).tolist()) for index in range(COUNT)}
     seen = set()
@@ -233,13 +247,13 @@ def test_a_mixture_keeps_to_its_weights_and_repeats():
 def test_a_recipe_names_its_data(folder, shards, tmp_path):
     faces = RenderedFaces(tmp_path, seed=SEED, count=2)
     data = ["renders=2", f"{folder}=1", str(shards)]
-    mixture = mixed_pairs(changed(Recipe(), {"data": data, "renders": 30, "size": 128}), faces, 128)
+    mixture = mixed_pairs(changed(Recipe(), {"data": data, "renders": 30}), faces, {"size": 128})
     assert [type(source) for source in mixture.sources] == [VolumePairs, FolderPairs, ShardPairs]
     assert mixture.shares.tolist() == [0.5, 0.25, 0.25] and len(mixture) == 30
     for index in range(8):
         image, solid = mixture[index, 0]
         assert image.shape == (3, 128, 128) and solid.shape == (200, 32, 32)
-    assert isinstance(mixed_pairs(Recipe(), faces, 192), VolumePairs)
+    assert isinstance(mixed_pairs(Recipe(), faces, {"size": 192}), VolumePairs)
     with pytest.raises(ValueError, match="Expected no data for fan"):
         Recipe(network="fan", data=("elsewhere",))
 

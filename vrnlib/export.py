@@ -22,10 +22,10 @@ from tddfa import export as tddfa_export
 from tddfa.contract import CROP_MIDDLE, SLICES_PER_PIXEL
 from tddfa.files import write_bytes
 from tddfa.images import png_bytes
+from tddfa.staging import finish_killed, move_all, new_stage
 from tddfa.texture import Texture, photo_texture
 from vrnlib.crop import describe_crop, of_more_faces
 from vrnlib.show import k3d_html, summary_picture
-from vrnlib.staging import finish_killed, move_all, new_stage
 from vrnlib.surface import Surface, upright
 
 if TYPE_CHECKING:

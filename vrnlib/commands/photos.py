@@ -197,9 +197,9 @@ def run_photos(arguments: argparse.Namespace, prepare: Callable[[], Job], *, sof
         ValueError: a photo or argument that is of no use, or no result at all; one sentence.
         OSError: something that the next photo would meet, too, such as a full disk; one sentence.
     """
+    from tddfa.staging import finish_killed
     from vrnlib.crop import described_photo
     from vrnlib.images import PhotoError, read_photo
-    from vrnlib.staging import finish_killed
 
     check_photo_arguments(arguments)
     finish_killed(arguments.out)

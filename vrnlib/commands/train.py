@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from tddfa.config import read_yaml
 from vrnlib.crop import CROP_SIZE
-from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
-from vrnlib.training.augment import Augmentation
+from vrnlib.network import FAN, VRN, FANConfig, VRNConfig, VRNGuided, VRNMultitask
+from vrnlib.training.augment import LANDMARK_NOISE, Augmentation
 from vrnlib.training.checkpoints import CHECKPOINT, CONFIG, WEIGHTS, EventWriter, check_folder, check_same
 from vrnlib.training.config import Recipe, read_recipes, write_config
 from vrnlib.training.data import TRAIN_SEED, VALIDATION_SEED, RenderedFaces
@@ -26,7 +26,10 @@ from vrnlib.training.growth import grow
 from vrnlib.training.loop import Task, fit
 from vrnlib.training.pairs import FolderPairs, Mixture, PairMaker, ShardPairs, split_weight
 from vrnlib.training.vrn import VolumePairs, vrn_task
-from vrnlib.weight_files import load_network
+from vrnlib.weight_files import AnyVRN, load_network
+
+VRN_KINDS: dict[str, type[AnyVRN]] = {"unguided": VRN, "guided": VRNGuided, "multitask": VRNMultitask}
+"""The paper's three, by the name that the configuration has for them."""
 
 USUAL = {
     "rmsprop": {"schedule": "paper", "rate": 1e-4},
@@ -39,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, for how long, and from where. What is not given comes from the configuration."""
     parser.argument_default = argparse.SUPPRESS
     parser.add_argument("network", choices=sorted(TASKS), help="what to train")
+    parser.add_argument("--kind", choices=sorted(VRN_KINDS), help="VRN: the paper's three (default: unguided)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--config", default=None, help="a preset, such as vrn_open, or a YAML file; default: NETWORK")
     parser.add_argument("--resume", action="store_true", default=False, help="go on from the folder's checkpoint")
@@ -163,26 +167,28 @@ def rendered_faces(recipe: Recipe) -> tuple[RenderedFaces, RenderedFaces]:
     return train, RenderedFaces(recipe.cache, seed=VALIDATION_SEED, count=recipe.held_out)
 
 
-def train_vrn(recipe: Recipe) -> Task[VRN]:
-    """Crops and solids."""
+def train_vrn(recipe: Recipe) -> Task[AnyVRN]:
+    """Crops and solids, with landmarks where the kind of VRN needs them."""
     size = recipe.size or CROP_SIZE
     network = start_vrn(recipe, size)
     train, held_out = rendered_faces(recipe)
+    landmarks = {"unguided": None, "guided": LANDMARK_NOISE, "multitask": 0.0}[recipe.kind]
+    how: Any = {"step": recipe.step, "size": size, "landmarks": landmarks}
     return vrn_task(
         network,
-        mixed_pairs(recipe, train, size),
-        VolumePairs(held_out, augmentation=Augmentation.none(), seed=0, step=recipe.step, size=size),
+        mixed_pairs(recipe, train, how),
+        VolumePairs(held_out, augmentation=Augmentation.none(), seed=0, **how),
         step=recipe.step,
     )
 
 
-def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset[Any]:
-    """What the recipe's ``data`` name, augmented as it says.
+def mixed_pairs(recipe: Recipe, faces: RenderedFaces, how: dict[str, Any]) -> Dataset[Any]:
+    """What the recipe's ``data`` name, augmented as it says; ``how``: more of what `VolumePairs` takes.
 
     Raises:
         ValueError: a source that is none; one sentence.
     """
-    how: Any = {"augmentation": recipe.augmentation, "seed": recipe.seed, "step": recipe.step, "size": size}
+    how = {"augmentation": recipe.augmentation, "seed": recipe.seed, **how}
     sources: list[Dataset[Any]] = []
     weights: list[float] = []
     for name, weight in map(split_weight, recipe.data):
@@ -198,15 +204,17 @@ def mixed_pairs(recipe: Recipe, faces: RenderedFaces, size: int) -> Dataset[Any]
     return Mixture(sources, weights, count=recipe.renders, seed=recipe.seed)
 
 
-def start_vrn(recipe: Recipe, size: int) -> VRN:
+def start_vrn(recipe: Recipe, size: int) -> AnyVRN:
     """The network to start from, set to pictures of this size."""
-    network = start(recipe, VRN, VRNConfig.reference() if recipe.reference else VRNConfig.open())
+    network = start(recipe, VRN_KINDS[recipe.kind], VRNConfig.reference() if recipe.reference else VRNConfig.open())
     network.config = replace(network.config, resize=None if size == CROP_SIZE else size)
     return network
 
 
 def start(recipe: Recipe, kind: type[Any], config: Any) -> Any:
     """A network of a kind: that of the recipe's ``init``, grown to the recipe's widths, or a new one of these.
+
+    Guided and multitask VRNs may grow out of an unguided one.
 
     Raises:
         OSError, ValueError: no such weights, those of another kind, or of a width that cannot grow to these.
@@ -215,9 +223,13 @@ def start(recipe: Recipe, kind: type[Any], config: Any) -> Any:
     widths = {name: getattr(recipe, name) for name in names if getattr(recipe, name) is not None}
     if recipe.init is None:
         return kind(replace(config, **widths))
-    network = load_network(recipe.init, kind)
+    network = load_network(recipe.init)
+    if not isinstance(network, kind) and (kind not in VRN_KINDS.values() or not isinstance(network, VRN)):
+        raise ValueError(
+            f"Expected the weights of a {kind.__name__}, {recipe.init} holds a {type(network).__name__}; name another."
+        )
     wider = config if recipe.reference else replace(network.config, **widths)
-    return network if wider == network.config else grow(network, kind(wider))
+    return network if isinstance(network, kind) and wider == network.config else grow(network, kind(wider))
 
 
 def train_fan(recipe: Recipe) -> Task[FAN]:

@@ -96,6 +96,8 @@ class Recipe(TrainingConfig):
 
     Attributes:
         network: what is trained.
+        kind: of VRN, see `vrnlib.network`: unguided, guided (by landmarks that are about as wrong as a FAN's,
+            `vrnlib.training.augment.LANDMARK_NOISE`), or multitask.
         cache: folder of rendered faces.
         renders: different faces to train with.
         data: what VRN is trained with, each SOURCE or SOURCE=WEIGHT: "renders", a folder of pairs, or shards
@@ -116,6 +118,7 @@ class Recipe(TrainingConfig):
     """
 
     network: Literal["vrn", "fan", "tddfa", "faceboxes"] = "vrn"
+    kind: Literal["unguided", "guided", "multitask"] = "unguided"
     cache: str = "runs/renders"
     renders: int = 16_000
     data: tuple[str, ...] = ("renders",)
@@ -166,7 +169,9 @@ class Recipe(TrainingConfig):
 
 
 ONLY_FOR = {
-    **dict.fromkeys(("data", "step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)),
+    **dict.fromkeys(
+        ("kind", "data", "step", "reference", "rotation", "translation", "scale", "flip", "color"), ("vrn",)
+    ),
     **dict.fromkeys(("stem", "features", "residuals"), ("vrn", "fan")),
     "size": ("vrn", "tddfa", "faceboxes"),
 }

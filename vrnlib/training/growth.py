@@ -16,12 +16,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vrnlib.hourglass import Residual
-from vrnlib.network import FAN, VRN, VRNGuided
+from vrnlib.network import FAN, VRN, VRNGuided, VRNMultitask
 
-Grown = TypeVar("Grown", VRN, VRNGuided, FAN)
+Grown = TypeVar("Grown", VRN, VRNGuided, VRNMultitask, FAN)
 
 
 @torch.no_grad()
@@ -29,7 +29,8 @@ def grow(small: nn.Module, large: Grown) -> Grown:
     """Fill a network from a smaller one of the same family, so that both give the same output in evaluation mode.
 
     What may grow: ``stem``, ``features``, ``residuals``, and the channels of the input (`VRN` to `VRNGuided`; the 68
-    new channels are not listened to yet).
+    new channels are not listened to yet). Of a `VRN` with two hourglasses, the second becomes both the hourglass of the
+    volume and that of the landmarks in a `VRNMultitask`.
 
     Args:
         small: the trained network; stays as it is.
@@ -43,7 +44,9 @@ def grow(small: nn.Module, large: Grown) -> Grown:
             as nothing (another hourglass, a 1×1 convolution on a skip that had none).
     """
     old, new = small.state_dict(), large.state_dict()
-    fresh = {name for name in new if name not in old}
+    if isinstance(large, VRNMultitask) and isinstance(small, VRN) and small.config.hourglasses == 2:
+        old = _for_two_tasks(old)
+    fresh = {name for name in new if name not in old and not name.startswith("landmark_head.")}
     for name, module in large.named_modules():
         if isinstance(module, Residual) and f"{name}.branch.8.weight" in fresh:
             for parameter in module.branch[8].parameters():
@@ -59,3 +62,12 @@ def grow(small: nn.Module, large: Grown) -> Grown:
             target[: len(tensor), tensor.shape[1] :] = 0
         target[tuple(slice(size) for size in tensor.shape)] = tensor
     return large.eval()
+
+
+def _for_two_tasks(old: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a VRN with two hourglasses under the names that they have in a `VRNMultitask`."""
+    second = "trunk.hourglasses.1."
+    kept = {name: tensor for name, tensor in old.items() if not name.startswith(second)}
+    for task in ("volume_hourglass.", "landmark_hourglass."):
+        kept |= {task + name.removeprefix(second): tensor for name, tensor in old.items() if name.startswith(second)}
+    return kept

@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from tddfa.arrays import Floats, Volume
+from tddfa.crop import checked_points
 from tddfa.images import read_photo
 from tddfa.shards import PICTURES, need_webdataset
 from tddfa.target_folder import find_pairs
 from tddfa.volume_file import load_volume
 from vrnlib.crop import CROP_SIZE
-from vrnlib.training.augment import Augmentation, moved_picture, to_picture
+from vrnlib.training.augment import Augmentation, moved_landmarks, moved_picture, to_picture
 from vrnlib.training.cache import Picture, decoded
 
 SCHEMES = ("", "file", "http", "https", "gs", "hf")
@@ -79,25 +80,54 @@ class PairMaker:
 
     Args:
         augmentation: how each pair is changed.
-        seed, step, size: as for `VolumePairs`.
+        seed, step, size, landmarks: as for `VolumePairs`.
     """
 
-    def __init__(self, *, augmentation: Augmentation, seed: int, step: int = 4, size: int = CROP_SIZE) -> None:
+    def __init__(
+        self,
+        *,
+        augmentation: Augmentation,
+        seed: int,
+        step: int = 4,
+        size: int = CROP_SIZE,
+        landmarks: float | None = None,
+    ) -> None:
         self.augmentation, self.seed, self.step, self.size = augmentation, seed, step, size
+        self.landmarks = landmarks
 
-    def __call__(self, image: Picture, volume: Volume, notes: Any, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The item of this (index, epoch); ``notes`` are the volume file's. Raises ValueError where no crop is."""
+    def __call__(self, image: Picture, volume: Volume, notes: Any, key: tuple[int, int]) -> tuple[Tensor, ...]:
+        """The item of this (index, epoch); ``notes`` are the volume file's.
+
+        Raises:
+            ValueError: no crop, or no landmarks among the notes where they are wanted.
+        """
         if image.shape != (CROP_SIZE, CROP_SIZE, 3) or volume.shape[1:] != (CROP_SIZE, CROP_SIZE):
             raise ValueError(
                 f"Expected a crop of {CROP_SIZE} pixels and its volume, got {image.shape}, {volume.shape}."
             )
         rng = np.random.default_rng([self.seed, key[1], key[0]])
         matrix = self.augmentation.similarity(rng)
-        picture = moved_picture(image, to_picture(matrix, self.size), self.size)
+        place = to_picture(matrix, self.size)
+        picture = moved_picture(image, place, self.size)
         picture = self.augmentation.recolor(picture, rng)
         step = round(self.step * CROP_SIZE / self.size)
         solid = moved_volume(volume, matrix, step=step, extent=noted_extent(notes))
-        return torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
+        item = torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
+        if self.landmarks is None:
+            return item
+        points = moved_landmarks(noted_landmarks(notes), place, rng, noise=self.landmarks)
+        return (*item, torch.from_numpy(points))
+
+
+def noted_landmarks(notes: Any) -> Floats:
+    """The landmarks (68, 3) in crop pixels of a volume file's notes. Raises ValueError where there are none."""
+    try:
+        return checked_points(notes["landmarks"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "Expected the 68 landmarks of each pair in its volume file, got none; make the targets anew, or train the "
+            "unguided VRN."
+        ) from error
 
 
 def noted_extent(notes: Any) -> tuple[float, float] | None:
@@ -112,7 +142,7 @@ def noted_extent(notes: Any) -> tuple[float, float] | None:
     return (extent[0], extent[1]) if -1e4 < extent[0] < extent[1] < 1e4 else None
 
 
-class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
+class FolderPairs(Dataset[tuple[Tensor, ...]]):
     """The pairs of a folder, see `tddfa.target_folder.find_pairs`.
 
     Args:
@@ -129,14 +159,14 @@ class FolderPairs(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, ...]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         picture, volume = self.pairs[index]
         solid, _, notes = load_volume(volume)
         return self.make(read_photo(picture), solid, notes, (index, epoch))
 
 
-class ShardPairs(Dataset[tuple[Tensor, Tensor]]):
+class ShardPairs(Dataset[tuple[Tensor, ...]]):
     """An endless stream out of shards: each loader process draws shards at random, and pairs among a few hundred.
 
     An item's key says how it is augmented, not which pair it is: that is whatever comes next. So a training on shards
@@ -154,7 +184,7 @@ class ShardPairs(Dataset[tuple[Tensor, Tensor]]):
         self.urls, self.make = shard_urls(source), make
         self.stream: Iterator[dict[str, Any]] | None = None
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, ...]:
         self.stream = self.stream or self.samples()
         try:
             sample = next(self.stream)
@@ -196,7 +226,7 @@ def shard_urls(source: str) -> list[str]:
     return urls
 
 
-class Mixture(Dataset[tuple[Tensor, Tensor]]):
+class Mixture(Dataset[tuple[Tensor, ...]]):
     """Several data sets as one: each item comes from one of them, drawn by weight.
 
     Args:
@@ -213,7 +243,7 @@ class Mixture(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, ...]:
         index, epoch = key if isinstance(key, tuple) else (key, 0)
         rng = np.random.default_rng([self.seed, epoch, index, len(self.sources)])
         source = self.sources[rng.choice(len(self.sources), p=self.shares)]

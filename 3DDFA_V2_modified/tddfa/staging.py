@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tddfa.files import clear_killed, left_by_killed, temporary_name, write_bytes
+from .files import clear_killed, left_by_killed, temporary_name, write_bytes
 
 __all__ = ["finish_killed", "move_all", "new_stage"]
 
