@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from tddfa.console import run_command
 from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
 from vrnlib.training.checkpoints import plot_log
 from vrnlib.training.fan import fan_task, landmark_loss
@@ -130,6 +131,18 @@ def test_a_checkpoint_with_other_parts_is_a_sentence(tmp_path, part, content):
     torch.save({**saved, part: content}, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="cannot be read|was made with other settings|holds no optimiser"):
         fit(task(), config(steps=1, report=1), tmp_path, resume=True, progress=False)
+
+
+def test_an_error_stands_below_the_bar(tmp_path, capsys):
+    def full(log):
+        raise OSError("Expected to write a file, got a full disk; make room.")
+
+    def job() -> int:
+        fit(task(), config(steps=2, report=1), tmp_path, on_report=full)
+        return 0
+
+    assert run_command("vrn", job) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("vrn: Expected to write a file")
 
 
 def test_sampler_continues_where_it_stopped():

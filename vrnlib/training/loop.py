@@ -192,38 +192,42 @@ def fit(
         bar_format=BAR,
     )
     done, window = start, torch.zeros(2, dtype=torch.float64, device=engine.device)  # losses added up, and their number
-    for batch in loader:
-        network.train()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(done, config, count // config.batch)
-        with engine.accumulate(objective):
-            loss = objective(on_device(batch, engine))
-            engine.backward(loss)
-            window += torch.stack([loss.detach().double(), torch.ones_like(window[0])])
-            if engine.sync_gradients:
-                norm = engine.clip_grad_norm_(network.parameters(), 1.0).item()
-                if not math.isfinite(norm):
-                    raise ValueError(f"the loss or its gradient is {norm} at step {done}; lower the rate and resume")
-            stepper.step()
-            stepper.zero_grad()
-        if not engine.sync_gradients:
-            continue
-        if done < config.warmup:  # the first weights are not worth averaging
-            average.n_averaged.zero_()
-        average.update_parameters(network)
-        done += 1
-        bar.update(config.batch)
-        if done % config.report == 0 or done == config.steps:
-            total, number = engine.reduce(window).tolist()
-            rate, score = optimizer.param_groups[0]["lr"], validate(average.module, task, config, engine)
-            log.append({"step": done, "loss": total / number, task.score_name: score, "rate": rate})
-            bar.set_postfix(loss=f"{log[-1]['loss']:.4f}", **{task.score_name: f"{score:.4f}"})
-            window.zero_()
-            if engine.is_main_process:
-                task.save(folder / WEIGHTS, average.module, notes={**task.notes, "config": plain(config), "log": log})
-                write_checkpoint(folder, config, state, log)  # comes last: whoever is stopped before it goes on before
-                if on_report is not None:
-                    on_report(log)
-    bar.close()
+    with bar:  # an error stands below it, not behind it
+        for batch in loader:
+            network.train()
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(done, config, count // config.batch)
+            with engine.accumulate(objective):
+                loss = objective(on_device(batch, engine))
+                engine.backward(loss)
+                window += torch.stack([loss.detach().double(), torch.ones_like(window[0])])
+                if engine.sync_gradients:
+                    norm = engine.clip_grad_norm_(network.parameters(), 1.0).item()
+                    if not math.isfinite(norm):
+                        raise ValueError(
+                            f"the loss or its gradient is {norm} at step {done}; lower the rate and resume"
+                        )
+                stepper.step()
+                stepper.zero_grad()
+            if not engine.sync_gradients:
+                continue
+            if done < config.warmup:  # the first weights are not worth averaging
+                average.n_averaged.zero_()
+            average.update_parameters(network)
+            done += 1
+            bar.update(config.batch)
+            if done % config.report == 0 or done == config.steps:
+                total, number = engine.reduce(window).tolist()
+                rate, score = optimizer.param_groups[0]["lr"], validate(average.module, task, config, engine)
+                log.append({"step": done, "loss": total / number, task.score_name: score, "rate": rate})
+                bar.set_postfix(loss=f"{log[-1]['loss']:.4f}", **{task.score_name: f"{score:.4f}"})
+                window.zero_()
+                if engine.is_main_process:
+                    notes = {**task.notes, "config": plain(config), "log": log}
+                    task.save(folder / WEIGHTS, average.module, notes=notes)
+                    # The checkpoint comes last: whoever is stopped before it goes on before.
+                    write_checkpoint(folder, config, state, log)
+                    if on_report is not None:
+                        on_report(log)
     engine.wait_for_everyone()
     return average.module.cpu().eval()
