@@ -89,6 +89,24 @@ def test_results_of_a_first_run_that_was_killed_are_no_strangers(found, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {f"a_0{ending}" for ending in ENDINGS}
 
 
+@pytest.mark.parametrize("moves", ['["../outside"]', '["/outside"]', "[3]", "{}", "no list"])
+def test_a_list_from_elsewhere_deletes_nothing_outside_of_its_folder(moves, tmp_path):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    folder = tmp_path / "results"
+    stage = folder / temporary_name("vrn").replace(f".{os.getpid()}-", f".{pid}-")
+    stage.mkdir(parents=True)
+    (tmp_path / "outside").write_text("mine")
+    (stage / staging.MOVES).write_text(
+        moves.replace("/outside", f"{tmp_path}/outside") if moves.startswith('["/') else moves
+    )
+    (stage / "theirs.png").touch()
+    staging.finish_killed(folder)
+    assert (tmp_path / "outside").read_text() == "mine" and not (folder / "theirs.png").exists()
+
+
 def test_what_was_not_complete_is_cleared_and_old_results_stay(found, tmp_path, monkeypatch):  # noqa: F811
     save(found[0], tmp_path, "a")
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -65,9 +65,15 @@ def finish_killed(folder: Path) -> bool:
 
 
 def _finish(stage: Path) -> None:
-    """Move the rest of a complete hidden folder, then delete it."""
+    """Move the rest of a complete hidden folder, then delete it; one that this module did not write stays as it is."""
     if (stage / MOVES).is_file():
-        for name in json.loads((stage / MOVES).read_text(encoding="utf-8")):
+        try:
+            stale = json.loads((stage / MOVES).read_text(encoding="utf-8"))
+        except ValueError:
+            return
+        if not isinstance(stale, list) or not all(isinstance(name, str) and Path(name).name == name for name in stale):
+            return  # a list from elsewhere must not delete files outside of the folder
+        for name in stale:
             (stage.parent / name).unlink(missing_ok=True)
         for source in _staged(stage):
             os.replace(source, stage.parent / source.name)
