@@ -13,8 +13,9 @@ from tddfa.ibug import MIRRORED
 from vrnlib.cli import main
 from vrnlib.crop import crop_face, describe_crop
 from vrnlib.landmarks import Landmarks
+from vrnlib.landmarks.alignment import mirrored_points
 from vrnlib.landmarks.detectors import GivenPoints, OpenDetector, TDDFADetector
-from vrnlib.landmarks.retries import look_again, mirrored_points, nearby_boxes, upright
+from vrnlib.landmarks.retries import look_again, nearby_boxes, upright
 
 SHAPE = np.column_stack([np.linspace(-8, 8, 68), 6 * np.cos(np.arange(68)), np.arange(68) / 10])
 """A face's points about its middle; no two are alike."""

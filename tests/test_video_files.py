@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from videos import film
 from tddfa import pyav
 from tddfa.camera import Camera
 from tddfa.console import Note
+from tddfa.files import temporary_name
 from tddfa.picture_frames import PictureFrames, is_pattern
 from tddfa.video import VideoError
 from tddfa.video_reader import VideoReader, displayed
@@ -343,8 +343,9 @@ def test_a_killed_run_leaves_no_result_and_the_next_one_clears_up(tmp_path):
     path = tmp_path / "out.mp4"
     assert child(path, "killed").returncode == -signal.SIGKILL
     assert not path.exists() and len(list(tmp_path.iterdir())) == 1
-    running = tmp_path / f".out.{os.getpid()}-0123abcd.part.mp4"  # of a run that still writes, and of another video
-    others = tmp_path / ".other.out.99-0123abcd.part.mp4"
+    running = tmp_path / temporary_name("out.mp4")  # of a run that still writes, and of another video
+    (half,) = tmp_path.iterdir()
+    others = half.with_name(half.name.replace(".out", ".other.out", 1))
     for half in (running, others):
         half.touch()
     with VideoWriter(path, rate=25) as writer:

@@ -6,7 +6,6 @@ landmarks. The matrix is kept with the crop, so that everything found in the cro
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from tddfa.crop import (
     transform_points,
     warp_similarity,
 )
-from tddfa.files import read_file
+from tddfa.files import file_sha256, read_file
 from tddfa.images import LARGEST_OWN, OWN
 from vrnlib.landmarks import Landmarks
 
@@ -41,7 +40,6 @@ __all__ = [
     "crop_matrix",
     "describe_crop",
     "described_photo",
-    "file_sha256",
     "invert_matrix",
     "of_more_faces",
     "similarity_scale",
@@ -170,16 +168,8 @@ def described_photo(about: str | PathLike[str], software: str = OWN) -> str | No
         about: the .json.
         software: what its "software" begins with; default any of our commands.
     """
-    try:
-        told = json.loads(read_file(about, largest=LARGEST_OWN, what="a .json"))
-        return str(told["photo"]) if told["software"].startswith(software) else None
-    except Exception:  # not there, not readable, no JSON, another one
-        return None
-
-
-def file_sha256(path: str | PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    told = _told(about, software)
+    return None if told is None else str(told["photo"])
 
 
 def tells_of(about: str | PathLike[str], photo: Path, software: str) -> bool:
@@ -190,10 +180,20 @@ def tells_of(about: str | PathLike[str], photo: Path, software: str) -> bool:
         photo: the file.
         software: see `described_photo`.
     """
-    if described_photo(about, software) != photo.name:
+    told = _told(about, software)
+    if told is None or str(told["photo"]) != photo.name:
         return False
-    told = json.loads(Path(about).read_text(encoding="utf-8")).get("photo_sha256")
-    return told is None or (photo.is_file() and told == file_sha256(photo))
+    digest = told.get("photo_sha256")
+    return digest is None or (photo.is_file() and digest == file_sha256(photo))
+
+
+def _told(about: str | PathLike[str], software: str) -> dict[str, Any] | None:
+    """What a .json of ours says, with the name of its photo; None for another program's, or none."""
+    try:
+        told = json.loads(read_file(about, largest=LARGEST_OWN, what="a .json"))
+        return told if told["software"].startswith(software) and "photo" in told else None
+    except Exception:  # not there, not readable, no JSON, another one
+        return None
 
 
 def of_more_faces(folder: Path, name: str, photo_name: str, number: int, software: str) -> Iterator[str]:

@@ -5,7 +5,6 @@ photo → landmarks → crop → VRN → volume → surface, one small step afte
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from tddfa.contract import MIDDLE_SLICE, VOLUME_SHAPE
 from tddfa.describe import short_repr
+from tddfa.files import file_sha256
 from vrnlib.crop import Crop, crop_face
 from vrnlib.landmarks import Landmarks
 from vrnlib.landmarks.detectors import Detector, OpenDetector
@@ -120,7 +120,7 @@ def _recorded(given: Any) -> dict[str, str | None]:
     if not isinstance(given, (str, PathLike)):
         return {"name": type(given).__name__, "sha256": None}
     path = weights_path(Path(given))
-    return {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"name": path.stem, "sha256": file_sha256(path)}
 
 
 def predict_volume(

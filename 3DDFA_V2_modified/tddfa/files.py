@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ __all__ = [
     "check_file",
     "check_target",
     "clear_killed",
+    "file_sha256",
     "is_address",
     "left_by_killed",
     "read_file",
@@ -65,6 +67,11 @@ def is_address(path: str | os.PathLike[str]) -> bool:
 def read_file(path: str | os.PathLike[str], *, largest: int, what: str) -> bytes:
     """The bytes of a regular file; arguments and errors as in :func:`check_file`."""
     return check_file(path, largest=largest, what=what).read_bytes()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def check_target(

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .assets import cache_folder
 from .console import Note
-from .files import read_file, write_bytes
+from .files import file_sha256, read_file, write_bytes
 
 __all__ = ["fold_batch_norms", "limited_to", "make_runner"]
 
@@ -129,7 +129,7 @@ def _exported(network: nn.Module, name: str, example: tuple[int, int, int], any_
     if not _is_whole(path, mark):
         try:
             write_onnx(network, path, example=example, any_size=any_size)
-            write_bytes(mark, hashlib.sha256(path.read_bytes()).hexdigest().encode("ascii"))
+            write_bytes(mark, file_sha256(path).encode("ascii"))
         except OSError as error:
             _tell_once(cache_folder(), error.strerror or str(error))
             with tempfile.TemporaryDirectory(prefix=".vrn-") as folder:

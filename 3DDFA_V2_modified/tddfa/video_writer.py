@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 
 from .arrays import Image
-from .files import check_target
+from .files import check_target, left_by_killed, temporary_name
 from .pyav import av, need_av, opened
 from .video import VideoError
 from .video_sound import Sound
@@ -72,7 +71,7 @@ class VideoWriter:
         self.frames, self._sound = 0, sound
         self._rate = Fraction(rate).limit_denominator(100_000)
         self._time_base = time_base or 1 / self._rate
-        self._temporary = self.path.with_name(f".{self.path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part.mp4")
+        self._temporary = self.path.with_name(temporary_name(self.path.name))
         self._size, self._start = (0, 0), 0
         self._container: Any = None
         self._stream: Any = None
@@ -149,10 +148,9 @@ class VideoWriter:
 
     def _clear_killed(self) -> None:
         """Half files of earlier runs that were killed go; those of runs that still write stay."""
-        for half in self.path.parent.glob(".*.part.mp4"):
-            stem, _, run = half.name.removesuffix(".part.mp4").rpartition(".")
-            number = run.partition("-")[0]
-            if stem == f".{self.path.stem}" and number.isdigit() and not _runs(int(number)):
+        for half in self.path.parent.glob(".*.part"):
+            begun = half.name.rpartition(".")[0].rpartition(".")[0] == f".{self.path.name}"
+            if begun and (os.name == "nt" or left_by_killed(half.name)):
                 with suppress(OSError):  # Windows keeps what is open
                     half.unlink()
 
@@ -187,16 +185,3 @@ class VideoWriter:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _runs(process: int) -> bool:
-    """Whether a process is there; on Windows, which cannot be asked this way, its open files tell."""
-    if os.name == "nt":
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True

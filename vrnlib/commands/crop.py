@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tddfa.files import read_file, write_bytes
+from tddfa.files import file_sha256, read_file, write_bytes
 from tddfa.images import LARGEST_OWN, png_bytes
 from vrnlib.commands.photos import Job, add_photo_arguments, no_face, photo_detector, run_photos
-from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, file_sha256, of_more_faces
+from vrnlib.crop import CROP_SIZE, crop_face, describe_crop, of_more_faces
 from vrnlib.landmarks.detectors import Detector
 from vrnlib.landmarks.retries import upright
 

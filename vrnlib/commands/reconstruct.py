@@ -76,7 +76,7 @@ def write_faces(
     """
     from tqdm import tqdm
 
-    from vrnlib.crop import file_sha256
+    from tddfa.files import file_sha256
     from vrnlib.export import save
     from vrnlib.landmarks.retries import upright
     from vrnlib.reconstruct import reconstruct_faces

@@ -92,7 +92,7 @@ def refine(image: NDArray[np.uint8], points: Floats, fan: Any) -> tuple[Floats, 
     sizes = np.maximum(box_sizes(box_around(points)), 1e-6)
     steps = (POINT_STEP * 2.0 ** np.floor(np.log2(sizes)))[:, None, None]
     points = (np.rint(points / steps) * steps).astype(np.float32)
-    moved = np.linalg.norm((third - second)[:, :, :2], axis=2).mean(axis=1) / sizes
+    moved = mean_distances(third, second) / sizes
     return points, np.clip(1 - moved / UNSTEADY, 0, 1) * (second_scores + third_scores) / 2
 
 
@@ -124,11 +124,27 @@ def predict(
             maps = fan(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255)
             found, sharp = maps.points.cpu().numpy(), maps.scores.mean(dim=1).cpu().numpy()
         if mirrored:
-            found = found[:, MIRRORED] * [-1, 1, 1] + [size - 1, 0, 0]
+            found = mirrored_points(found.astype(np.float64), size)
         for one, square in zip(found, some, strict=True):
             points.append(transform_points(one, invert_matrix(square_matrix(square, size)))[None])
         scores.append(sharp)
     return np.concatenate(points), np.concatenate(scores)
+
+
+def mirrored_points(points: Floats, width: int) -> Floats:
+    """The landmarks (..., 68, 2|3) of faces in the mirror image of a photo that is so many pixels wide.
+
+    >>> mirrored_points(np.zeros((68, 2)), 100)[0].tolist()
+    [99.0, 0.0]
+    """
+    moved = points[..., MIRRORED, :]
+    moved[..., 0] = width - 1 - moved[..., 0]
+    return moved
+
+
+def mean_distances(points: Floats, others: Floats) -> Floats:
+    """How far landmarks (N, 68, 2|3) lie from others in the picture's plane, on average: (N,) pixels."""
+    return np.linalg.norm((points - others)[:, :, :2], axis=2).mean(axis=1)
 
 
 # --- boxes, squares and heads -----------------------------------------------------------------------------------------

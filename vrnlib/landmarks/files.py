@@ -65,7 +65,7 @@ def read_points(path: str | PathLike[str]) -> NDArray[np.float32]:
     path = Path(path)
     if path.suffix.lower() not in POINT_SUFFIXES:
         raise LandmarkError(f"Expected landmarks in a .pts, .npy or .mat file, got {path.name}.")
-    read = {".pts": _read_pts, ".npy": _read_npy, ".mat": _read_mat}[path.suffix.lower()]
+    read = {".pts": _read_pts, ".npy": _read_npy, ".mat": read_mat_landmarks}[path.suffix.lower()]
     try:
         points = read(check_file(path, largest=2**30, what="a file of landmarks"))
         if points.dtype.kind not in "fiu":
@@ -130,7 +130,3 @@ def _read_pts(path: Path) -> NDArray[Any]:
 
 def _read_npy(path: Path) -> NDArray[Any]:
     return np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header that promises terabytes costs nothing
-
-
-def _read_mat(path: Path) -> NDArray[Any]:
-    return read_mat_landmarks(path)

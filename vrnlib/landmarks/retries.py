@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from tddfa.arrays import Floats
 from tddfa.console import Note
 from tddfa.faceboxes import LARGEST
-from tddfa.ibug import MIRRORED
 from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks
-from vrnlib.landmarks.alignment import head_tilts
+from vrnlib.landmarks.alignment import head_tilts, mirrored_points
 
 if TYPE_CHECKING:
     from vrnlib.landmarks.detectors import Detector
@@ -99,17 +98,6 @@ def nearby_boxes(boxes: Floats) -> Floats:
     for column, (right, down, larger) in enumerate(NEARBY):
         grown = sizes[:, None] * larger / 2 * np.array([-1, -1, 1, 1])
         moved[:, column, :4] += sizes[:, None] * np.array([right, down, right, down]) + grown
-    return moved
-
-
-def mirrored_points(points: Floats, width: int) -> Floats:
-    """The landmarks (68, 2|3) of a face in the mirror image of a photo that is so many pixels wide.
-
-    >>> mirrored_points(np.zeros((68, 2)), 100)[0].tolist()
-    [99.0, 0.0]
-    """
-    moved = points[MIRRORED].copy()
-    moved[:, 0] = width - 1 - moved[:, 0]
     return moved
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -14,10 +13,10 @@ from tddfa.interfaces import Detector as FaceDetector
 from tddfa.interfaces import Regressor
 from vrnlib.images import as_photo
 from vrnlib.landmarks import Landmarks, largest_first
-from vrnlib.landmarks.alignment import plausible
+from vrnlib.landmarks.alignment import mean_distances, mirrored_points, plausible
 from vrnlib.landmarks.open_detector import MIN_BOX_SCORE
 from vrnlib.landmarks.pyramid import FaceBoxesPyramid
-from vrnlib.landmarks.retries import look_again, mirrored_points
+from vrnlib.landmarks.retries import look_again
 
 MIN_SCORE = 0.7
 """Below it a face is left out. Of FaceBoxes' own false alarms 0.7 drops half, of the faces one in twenty."""
@@ -89,22 +88,17 @@ class TDDFADetector:
         sane = plausible(box_around(first), image)
         rows, first = rows[sane], first[sane]
         second = self._again(image, first)
-        mirrored = [mirrored_points(one, image.shape[1]) for one in second]
-        third = self._again(np.ascontiguousarray(image[:, ::-1]), mirrored)
-        third = np.array([mirrored_points(one, image.shape[1]) for one in third], np.float32).reshape(second.shape)
+        width = image.shape[1]
+        third = self._again(np.ascontiguousarray(image[:, ::-1]), mirrored_points(second, width))
+        third = mirrored_points(third, width).astype(np.float32)
         sizes = np.maximum(box_sizes(box_around(second)), 1e-6)
-        moved = _distances(first, second) / sizes + _distances(second, third) / sizes
+        moved = mean_distances(first, second) / sizes + mean_distances(second, third) / sizes
         middle = ((second + third) / 2).astype(np.float32)
         return middle, np.sqrt(scores[rows] * np.clip(1 - moved / UNSTEADY, 0, 1))
 
-    def _again(self, image: NDArray[np.uint8], points: Sequence[Floats] | Floats) -> NDArray[np.float32]:
+    def _again(self, image: NDArray[np.uint8], points: Floats) -> NDArray[np.float32]:
         """The points (F, 68, 3) that the regressor finds where it is shown others (F, 68, 3)."""
         return self.regressor.reconstruct(*self.regressor(image, list(points), crop_policy="landmark"), dense=False)
-
-
-def _distances(points: Floats, others: Floats) -> Floats:
-    """Mean distances (F,) of landmarks (F, 68, 3) in the picture's plane."""
-    return np.linalg.norm((points - others)[:, :, :2], axis=2).mean(axis=1)
 
 
 @cache

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from tddfa.arrays import Volume
+from vrnlib.training.cache import Picture
+
+
+def as_item(picture: Picture, solid: Volume, points: NDArray[np.float32] | None = None) -> tuple[Tensor, ...]:
+    """A pair for VRN as tensors: image (3, H, W), solid, and the landmarks where it has them."""
+    item = torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
+    return item if points is None else (*item, torch.from_numpy(points))
 
 
 def rgb_input(image: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
@@ -27,6 +26,7 @@ from tddfa.target_folder import find_pairs
 from tddfa.volume_file import load_volume
 from vrnlib.crop import CROP_SIZE
 from vrnlib.training.augment import Augmentation, moved_landmarks, moved_picture, to_picture
+from vrnlib.training.batches import as_item
 from vrnlib.training.cache import Picture, decoded
 
 SCHEMES = ("", "file", "http", "https", "gs", "hf")
@@ -112,11 +112,9 @@ class PairMaker:
         picture = self.augmentation.recolor(picture, rng)
         step = round(self.step * CROP_SIZE / self.size)
         solid = moved_volume(volume, matrix, step=step, extent=noted_extent(notes))
-        item = torch.from_numpy(picture.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
         if self.landmarks is None:
-            return item
-        points = moved_landmarks(noted_landmarks(notes), place, rng, noise=self.landmarks)
-        return (*item, torch.from_numpy(points))
+            return as_item(picture, solid)
+        return as_item(picture, solid, moved_landmarks(noted_landmarks(notes), place, rng, noise=self.landmarks))
 
 
 def noted_landmarks(notes: Any) -> Floats:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tddfa.console import sentence
-from tddfa.files import write_bytes
+from tddfa.files import file_sha256, write_bytes
 from tddfa.shards import check_shards, shard_path, write_shard
 from tddfa.target_folder import Summary, fill_folder
 from tddfa.volume_file import load_volume, volume_bytes
@@ -105,7 +105,7 @@ def _make_pair(folder: PairFolder, index: int) -> bool:
         meta = load_volume(path)[2]
         if not isinstance(meta, dict):
             raise ValueError("another program's notes")
-        crop = hashlib.sha256(path.with_suffix(folder.ending).read_bytes()).hexdigest()
+        crop = file_sha256(path.with_suffix(folder.ending))
         if (meta.get("settings"), meta.get("crop")) == (folder.settings(index), crop):
             return False
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ from tddfa.voxelizer import voxelize
 from vrnlib.crop import CROP_SIZE, transform_points
 from vrnlib.network import VolumeAndMaps, VRNGuided, landmark_channels
 from vrnlib.training.augment import Augmentation, moved_landmarks, to_picture
-from vrnlib.training.batches import rgb_input
+from vrnlib.training.batches import as_item, rgb_input
 from vrnlib.training.data import RenderedFaces
 from vrnlib.training.loop import Task
 from vrnlib.weight_files import AnyVRN
@@ -60,11 +60,9 @@ class VolumePairs(Dataset[tuple[Tensor, ...]]):
         image = self.augmentation.recolor(self.faces.crop(index, picture, size=self.size), rng)
         vertices, triangles = self.faces.model.close(transform_points(self.faces.mesh(index), matrix))
         solid, _ = voxelize(vertices, triangles, step=round(self.step * CROP_SIZE / self.size))
-        item = torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(solid)
         if self.landmarks is None:
-            return item
-        points = moved_landmarks(self.faces.landmarks(index), picture, rng, noise=self.landmarks)
-        return (*item, torch.from_numpy(points))
+            return as_item(image, solid)
+        return as_item(image, solid, moved_landmarks(self.faces.landmarks(index), picture, rng, noise=self.landmarks))
 
 
 def voxel_loss(logits: Tensor, solid: Tensor) -> Tensor:
