@@ -273,10 +273,6 @@ RMSPROP = Exercise(
             w - r * g / rmsprop_step(w, g, s, r, a)[1].sqrt(),
             rmsprop_step(w, g, s, r, a)[1],
         ),
-        "1e-8 stands inside of the root; it is added to the root.": lambda w, g, s, r, a=0.99: (
-            w - r * g / (rmsprop_step(w, g, s, r, a)[1] + 1e-8).sqrt(),
-            rmsprop_step(w, g, s, r, a)[1],
-        ),
         "the gradient is multiplied by the root; divide by it.": lambda w, g, s, r, a=0.99: (
             w - r * g * rmsprop_step(w, g, s, r, a)[1].sqrt(),
             rmsprop_step(w, g, s, r, a)[1],
