@@ -56,6 +56,13 @@ def make_runner(
         raise ValueError(f"Expected at least one thread, got {threads}; leave it out for the runtime's own choice.")
     if runtime == "torch":
         return _torch_runner(network, threads)
+    exported = _exported(network, name, example, any_size)
+    try:
+        return _onnx_runner(exported, threads)
+    except Exception:  # of many kinds: the file in the cache is none that this ONNX Runtime reads
+        if isinstance(exported, bytes):
+            raise
+        exported.unlink()
     return _onnx_runner(_exported(network, name, example, any_size), threads)
 
 

@@ -138,7 +138,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     try:
         source = _digest(picture, *([] if fitter.companion is None else [beside(picture, fitter.companion)]))
     except OSError as error:
-        raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
+        reason = str(error.strerror or error).rstrip(".")
+        raise ValueError(f"Expected to read {picture.name}, got: {reason}.") from error
     if _is_valid(target, crop_file, source=source, settings=fitter.settings):
         return False
     for stale in filter(None, (target, crop_file)):
