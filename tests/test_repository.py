@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from mutations import FAULTS, Fault, misplaced
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,24 @@ def test_the_same_pythons_everywhere():
     assert pythons[0] == project()["oldest"], "the oldest Python is the one that pyproject.toml asks for"
     assert [pythons[0], pythons[-1]] == [classified_pythons()[0], classified_pythons()[-1]]
     assert re.search(rf"Python {re.escape(pythons[0])} to {re.escape(pythons[-1])}\b", text("README.md"))
+
+
+# --- cards of the weights ---------------------------------------------------------------------------------------------
+
+WEIGHTS = sorted([*ROOT.glob("vrnlib/weights/*.safetensors"), *ROOT.glob("3DDFA_V2_modified/tddfa/data/*.safetensors")])
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_a_card_stands_beside_its_weights_and_model_hubs_can_read_it(path):
+    card = ModelCard(path.with_suffix(".md").read_text(encoding="utf-8"))
+    assert (card.data.license, card.data.library_name, card.data.model_name) == ("mit", "vrn-workbook", path.stem)
+    assert {"Recipe", "Measured", "Known weaknesses"} <= set(re.findall(r"^## (.+)$", card.text, re.MULTILINE))
+    assert card.data.eval_results
+    for result in card.data.eval_results:
+        told = re.sub(r"^0", "", str(result.metric_value))
+        assert re.search(rf"(?<![\d.])0?{re.escape(told)}", card.text), f"the text says nothing of {result.metric_name}"
+    assert path.stat().st_size < 8e6
+    assert sum(one.stat().st_size for one in WEIGHTS) < 25e6
 
 
 # --- files for other programs -----------------------------------------------------------------------------------------
