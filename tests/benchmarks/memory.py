@@ -113,7 +113,8 @@ JOBS: dict[str, tuple[Callable[[], None], str, Callable[[], None] | None]] = {
 def peak(job: Callable[[], None]) -> Times:
     """Megabytes of a fresh process."""
     command = [sys.executable, __file__, "job", job.__name__]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    quiet = {**os.environ, "TQDM_DISABLE": "1"}
+    said = subprocess.run(command, env=quiet, check=True, stdout=subprocess.PIPE, text=True).stdout
     megabytes = float(said.splitlines()[-1])
     return Times(megabytes, megabytes)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -29,12 +30,17 @@ def pymcubes(volume: np.ndarray) -> Job:
 
 
 def open3d(volume: np.ndarray) -> Job:
+    import ctypes
+
+    import libusb_package
+
+    ctypes.CDLL(str(libusb_package.get_library_path()))  # Open3D takes what is loaded
     import open3d
 
     def job() -> Any:
         return open3d.t.geometry.TriangleMesh.create_isosurfaces(open3d.core.Tensor(volume), [0.5])
 
-    package = "open3d-cpu" if sys.platform == "linux" else "open3d"
+    package = "open3d-cpu" if sys.platform == "linux" and platform.machine() == "x86_64" else "open3d"
     return package, job, lambda mesh: f"{len(mesh.triangle.indices):,} triangles"
 
 

@@ -22,9 +22,10 @@ PEERS = {
     "Open3D": (
         "open3d-cpu ; sys_platform == 'linux' and platform_machine == 'x86_64'",
         "open3d ; sys_platform != 'linux' or platform_machine != 'x86_64'",
+        "libusb-package",  # a library that Open3D wants and few machines have
     ),
     "MediaPipe": ("mediapipe==0.10.21",),  # the last one that brings its networks along
-    "dlib": ("dlib-bin",),  # compiled already
+    "dlib": ("dlib-bin", "numpy"),  # compiled already
 }
 """What pip is asked for, wheels only."""
 
