@@ -231,6 +231,48 @@ def test_deep_colours_of_a_tiff_are_scaled_by_their_range(tmp_path, mode, white)
         read_photo(tmp_path / "a.tif", max_pixels=1000)
 
 
+@pytest.mark.parametrize(
+    ("mode", "white"), [("u4", 2**32 - 1), ("u4", 65535), ("u4", 255), ("i4", 2**31 - 1), ("f8", 1)]
+)
+def test_grey_tiffs_of_32_bits_and_more_are_scaled_by_their_range(tmp_path, mode, white):
+    grey = np.linspace(0, 1, 40 * 60).reshape(40, 60)
+    tifffile.imwrite(tmp_path / "a.tif", (grey * white).astype(mode), photometric="minisblack")
+    read = read_photo(tmp_path / "a.tif")
+    assert read.shape == (40, 60, 3)
+    assert np.abs(read - 255 * grey[:, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["u1", "u2", "u4"])
+def test_a_tiff_may_count_from_white(tmp_path, mode):
+    grey = np.linspace(0, 1, 40 * 60).reshape(40, 60)
+    numbers = ((1 - grey) * np.iinfo(mode).max).astype(mode)
+    tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="miniswhite")
+    assert np.abs(read_photo(tmp_path / "a.tif") - 255 * grey[:, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize("how", ["pixels", "planes", "packed", "jpeg"])
+def test_ycbcr_tiffs_have_their_colours(tmp_path, colors, how):
+    ycbcr = Image.fromarray(colors).convert("YCbCr")
+    options = {"compression": {"packed": "zlib"}.get(how), "photometric": "ycbcr"}
+    if how == "jpeg":
+        ycbcr.save(tmp_path / "a.tif", compression="jpeg", quality=98)
+    elif how == "planes":
+        tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(np.asarray(ycbcr), -1, 0), planarconfig="separate", **options)
+    else:
+        tifffile.imwrite(tmp_path / "a.tif", np.asarray(ycbcr), **options)
+    read = read_photo(tmp_path / "a.tif").astype(int)
+    assert np.abs(read - colors)[2:16, 2:26].max() < 12 and np.abs(read - colors)[24:].max() < 12
+
+
+@pytest.mark.parametrize(("mode", "white"), [("u2", 4095), ("u2", 65535), ("f4", 1)])
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(3, 2), (6, 1)])
+def test_deep_tiffs_are_upright(tmp_path, colors, mode, white, orientation, quarter_turns):
+    turned = (np.rot90(colors, quarter_turns) / 255 * white).astype(mode)
+    tags = [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "a.tif", turned, photometric="rgb", extratags=tags)
+    assert np.array_equal(read_photo(tmp_path / "a.tif"), colors)
+
+
 def test_deep_tiffs_that_nobody_reads_are_a_sentence(tmp_path, capfd):
     tifffile.imwrite(tmp_path / "half.tif", np.zeros((64, 64, 3), np.float16), photometric="rgb")
     tifffile.imwrite(tmp_path / "whole.tif", np.zeros((64, 64, 3), np.float32), photometric="rgb")

@@ -165,6 +165,20 @@ def test_results_replace_results_and_nothing_else(fixed, photo, tmp_path, capsys
     assert "which was read" in capsys.readouterr().err and first.read_bytes() == whole
 
 
+@pytest.mark.parametrize("option", ["2d_sparse", "ply", "obj"])
+def test_replacing_another_photo_s_result_is_told(fixed, photo, tmp_path, capsys, option):
+    other = tmp_path / "elsewhere" / photo.name
+    other.parent.mkdir()
+    cv2.imwrite(str(other), data.astronaut()[:, ::-1, ::-1])
+    arguments = ["-o", option, "--out", str(tmp_path / "out"), "--show_flag", "no"]
+    for path, told in ((photo, False), (photo, False), (other, True), (other, False), (photo, True)):
+        assert fixed.main(["-f", str(path), *arguments]) == 0
+        said = capsys.readouterr().err
+        assert said.startswith("demo: note: the result of another photo, ") == told, said
+        assert said.count("\n") == told and (str(path) in said) == told
+    assert len(list((tmp_path / "out").iterdir())) == (3 if option == "obj" else 1)
+
+
 def test_no_face_is_a_sentence_and_no_file(demo, monkeypatch, photo, tmp_path, capsys):
     monkeypatch.setattr(demo, "open_models", lambda arguments: (lambda image: BOX[:0], FixedFit()))
     out, arrays = tmp_path / "out", tmp_path / "numbers.npz"

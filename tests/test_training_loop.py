@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from tddfa.console import run_command
-from vrnlib.network import FAN, VRN, FANConfig, VRNConfig
+from vrnlib.network import FAN, VRN, FANConfig, VRNConfig, VRNMultitask, landmark_channels
 from vrnlib.training.checkpoints import plot_log
 from vrnlib.training.fan import fan_task, landmark_loss
 from vrnlib.training.loop import StepSampler, TrainingConfig, fit, learning_rate
@@ -224,3 +224,21 @@ def test_fan_task_runs_and_the_log_can_be_drawn(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     figure = plot_log(log)
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "held out error percent"]
+
+
+def test_multitask_learns_both_answers_and_its_maps_have_the_landmarks_in_their_cells():
+    torch.manual_seed(0)
+    network = VRNMultitask(TINY)
+    image, solid = (part[None] for part in Balls(1)[0])
+    cells = 1 + 5 * torch.rand(1, 68, 2)
+    landmarks = 4 * cells + 1.5  # cell (i, j) lies at the image's pixel (4i + 1.5, 4j + 1.5)
+    volume = solid.float() * 12 - 6
+
+    def loss(volume, found):
+        network.lattice_logits = lambda image: (volume, landmark_channels(found, (8, 8)).clamp(1e-4, 1 - 1e-4).logit())
+        return vrn_task(network, Balls(32), Balls(4), step=4).loss(network, [image, solid, landmarks]).item()
+
+    right = loss(volume, cells)
+    for wrong in (cells + 0.375, cells.flip(2), cells / 4):
+        assert right < loss(volume, wrong)
+    assert loss(-volume, cells) - right == pytest.approx(6, abs=0.01), "both count with a weight of 1"

@@ -69,52 +69,27 @@ def save_surface(path: str | PathLike[str], surface: Surface, *, texture: Textur
             path, turned.vertices, turned.faces, colors=turned.colors, texture=texture, about=ABOUT, software=MARK
         )
     elif path.suffix.lower() == ".glb":
-        write_bytes(path, glb_bytes(surface) if texture is None else textured_glb_bytes(surface, texture))
+        write_bytes(path, glb_bytes(surface, texture=texture))
     else:
         raise ValueError(f"Expected a file ending in {', '.join(FORMATS)}, got {path.name}; rename it.")
 
 
-def textured_glb_bytes(surface: Surface, texture: Texture) -> bytes:
-    """Binary glTF 2.0, upright, with normals and the texture in it; without gloss."""
-    import PIL.Image
-    import trimesh
-
-    turned = upright(surface)
-    visuals: Any = trimesh.visual
-    picture = PIL.Image.fromarray(texture.picture)
-    material = visuals.material.PBRMaterial(name="photo", baseColorTexture=picture, metallicFactor=0, roughnessFactor=1)
-    mesh: Any = trimesh.Trimesh(
-        turned.vertices,
-        turned.faces,
-        vertex_normals=turned.normals(),
-        visual=visuals.TextureVisuals(uv=texture.uv, material=material),
-        process=False,
-        validate=False,
-    )
-    return bytes(mesh.export(file_type="glb", include_normals=True))
-
-
-def glb_bytes(surface: Surface) -> bytes:
-    """Binary glTF 2.0, upright, normals and colours per vertex.
+def glb_bytes(surface: Surface, *, texture: Texture | None = None) -> bytes:
+    """Binary glTF 2.0, upright, with normals and the texture without gloss, or colours per vertex.
 
     The standard wants vertex colours in linear light, photos are in sRGB: without the conversion a face looks
-    washed out in every correct viewer. Floats keep the dark tones apart. There is no material: with one, trimesh
+    washed out in every correct viewer. Floats keep the dark tones apart. They have no material: with one, trimesh
     and its relatives drop the vertex colours when they read the file.
     """
     turned = upright(surface)
     arrays = {"POSITION": turned.vertices.astype("<f4"), "NORMAL": turned.normals().astype("<f4")}
-    if turned.colors is not None:
+    if texture is not None:
+        arrays["TEXCOORD_0"] = (texture.uv * [1, -1] + [0, 1]).astype("<f4")  # glTF's v runs down
+    elif turned.colors is not None:
         arrays["COLOR_0"] = srgb_to_linear(turned.colors).astype("<f4")
     blobs = [array.tobytes() for array in arrays.values()] + [turned.faces.astype("<u4").tobytes()]
-    starts = np.cumsum([0] + [len(blob) for blob in blobs])
-
-    views = [
-        {"buffer": 0, "byteOffset": int(start), "byteLength": len(blob), "target": 34962}
-        for start, blob in zip(starts, blobs, strict=False)
-    ]
-    views[-1]["target"] = 34963
-    accessors = [
-        {"bufferView": i, "componentType": 5126, "count": len(array), "type": "VEC3"}
+    accessors: list[dict[str, Any]] = [
+        {"bufferView": i, "componentType": 5126, "count": len(array), "type": f"VEC{array.shape[1]}"}
         for i, array in enumerate(arrays.values())
     ]
     accessors[0]["min"] = turned.vertices.min(axis=0).astype(float).tolist()
@@ -122,17 +97,30 @@ def glb_bytes(surface: Surface) -> bytes:
     accessors.append(
         {"bufferView": len(arrays), "componentType": 5125, "count": int(turned.faces.size), "type": "SCALAR"}
     )
-    primitive = {"attributes": {name: i for i, name in enumerate(arrays)}, "indices": len(arrays)}
-    tree = {
+    primitive: dict[str, Any] = {"attributes": {name: i for i, name in enumerate(arrays)}, "indices": len(arrays)}
+    tree: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "vrnlib"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "face"}],
         "meshes": [{"name": "face", "primitives": [primitive]}],
         "accessors": accessors,
-        "bufferViews": views,
-        "buffers": [{"byteLength": int(starts[-1])}],
     }
+    if texture is not None:
+        look = {"baseColorTexture": {"index": 0}, "metallicFactor": 0, "roughnessFactor": 1}
+        primitive["material"] = 0
+        tree["materials"] = [{"name": "photo", "pbrMetallicRoughness": look}]
+        tree["textures"] = [{"source": 0}]
+        tree["images"] = [{"bufferView": len(blobs), "mimeType": "image/png"}]
+        blobs.append(png_bytes(texture.picture, software=MARK))
+    starts = np.cumsum([0] + [len(blob) for blob in blobs])
+    tree["bufferViews"] = [
+        {"buffer": 0, "byteOffset": int(start), "byteLength": len(blob)}
+        for start, blob in zip(starts, blobs, strict=False)
+    ]
+    for view, target in zip(tree["bufferViews"], [34962] * len(arrays) + [34963], strict=False):
+        view["target"] = target
+    tree["buffers"] = [{"byteLength": int(starts[-1])}]
     text = json.dumps(tree, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 4)
     data = b"".join(blobs)

@@ -54,7 +54,7 @@ map_Kd {picture}
 """
 
 
-def save_obj(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers) -> Path:
+def save_obj(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers, *, about: str = "") -> Path:
     """Write faces as OBJ with the photo as their texture, see :func:`write_obj`.
 
     What the photo does not show (a cheek behind the nose) has the pixel that lies before it.
@@ -64,6 +64,7 @@ def save_obj(path: str | PathLike[str], image: Image, vertices: Faces, triangles
         image: (H, W, 3) uint8 RGB photo.
         vertices: (F, N, 3), a list of (N, 3), or one (N, 3) float32 image pixels. A face with a NaN is left out.
         triangles: (M, 3) int32, counter-clockwise from outside in model axes, as ``MorphableModel.tri``.
+        about: more for the file's first lines.
 
     Raises:
         ValueError: arrays of another shape or type, or no face.
@@ -72,18 +73,18 @@ def save_obj(path: str | PathLike[str], image: Image, vertices: Faces, triangles
     points, corners = _one_mesh(image, vertices, triangles)
     texture = photo_texture(image, points)
     colors = sample_nearest(image, points[:, :2])
-    write_obj(path, _upright(points, image), corners, colors=colors, texture=texture, about=_about(image))
+    write_obj(path, _upright(points, image), corners, colors=colors, texture=texture, about=_about(image) + about)
     return Path(path)
 
 
-def save_ply(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers) -> Path:
+def save_ply(path: str | PathLike[str], image: Image, vertices: Faces, triangles: Integers, *, about: str = "") -> Path:
     """Write faces as binary PLY with float32 coordinates and 8-bit colours.
 
     Arguments and errors as in :func:`save_obj`.
     """
     points, corners = _one_mesh(image, vertices, triangles)
     colors = sample_nearest(image, points[:, :2])
-    return write_bytes(path, ply_bytes(_upright(points, image), corners, colors=colors, about=_about(image)))
+    return write_bytes(path, ply_bytes(_upright(points, image), corners, colors=colors, about=_about(image) + about))
 
 
 def obj_files(path: str | PathLike[str]) -> list[Path]:

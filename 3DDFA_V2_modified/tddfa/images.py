@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError, features
 from PIL.PngImagePlugin import PngInfo
 
 from .console import Note, sentence
-from .decoding import brighten_12_bits, decoded_deep, deep_tiff_size, scaled, to_rgb
+from .decoding import brighten_12_bits, decoded_tiff, odd_tiff, to_rgb
 from .files import check_file, is_address, read_file
 
 __all__ = [
@@ -106,12 +106,12 @@ def read_photo(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large or slightly odd files; the limit below is ours
-            size = deep_tiff_size(path)
-            if size is not None:
-                _check_size(path, size, max_pixels=max_pixels, min_side=min_side)
-                deep = decoded_deep(path)
-                if deep is not None:
-                    return scaled(deep)
+            header = odd_tiff(path)
+            if header is not None:
+                _check_size(path, header.size, max_pixels=max_pixels, min_side=min_side)
+                decoded = decoded_tiff(path, header)
+                if decoded is not None:
+                    return decoded
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(path, picture.size, max_pixels=max_pixels, min_side=min_side)
                 if picture.format == "JPEG" and _lacks_its_end(data := path.read_bytes()):

@@ -7,6 +7,8 @@ picture = draw_output("pncc", image, faces, tddfa.model)
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike
@@ -17,10 +19,11 @@ import numpy as np
 
 from .archives import Archive
 from .arrays import Floats, Image
+from .console import Note
 from .describe import short_repr
 from .draw import FIGURE_WIDTH, depth_map, draw_dense, draw_landmarks, draw_mesh, draw_pose, pncc
 from .export import obj_files, save_obj, save_ply
-from .files import check_target, write_bytes
+from .files import check_target, file_sha256, write_bytes
 from .images import is_own_picture
 from .interfaces import Detector
 from .morphable import MorphableModel
@@ -59,6 +62,9 @@ BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
     ".png": b"\x89PNG",
 }
 """What the files begin with, by their endings: only such a one is replaced."""
+
+OF_PHOTO = re.compile(rb"sha256 ([0-9a-f]{64})")
+"""In a result's first kilobyte: whose it is."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,7 +160,8 @@ def save_output(
         image: (H, W, 3) uint8 RGB, the photo.
         faces: what :func:`find_faces` found in it.
         model: the face model that they were fitted with.
-        source: the photo's file, which is never replaced.
+        source: the photo's file, which is never replaced. A .jpg, .ply or .obj says its checksum; where the result of
+            another photo is replaced, a :class:`~tddfa.console.Note` tells.
 
     Returns:
         The picture, or None for a mesh.
@@ -170,9 +177,11 @@ def save_output(
         check_target(target, BEGINNINGS.get(target.suffix.lower()), source=source)
         if option == "obj" and target.suffix == ".png" and target.exists() and not is_own_picture(target):
             raise ValueError(f"Expected to replace the texture of an earlier run only, {target} is another picture.")
+    about = "" if source is None else f"; of the photo with sha256 {file_sha256(source)}"
+    _tell_of_another(Path(path), about, source)
     if option in MESHES:
         save = save_ply if option == "ply" else save_obj
-        save(path, image, faces.dense, model.tri)
+        save(path, image, faces.dense, model.tri, about=about)
         return None
     picture = draw_output(option, image, faces, model)
     try:
@@ -181,7 +190,11 @@ def save_output(
         done = False
     if not done:
         raise ValueError(f"Expected a picture ending such as .jpg or .png, got {Path(path).name}; rename it.")
-    write_bytes(path, data.tobytes())
+    content = data.tobytes()
+    if about and content.startswith(BEGINNINGS[".jpg"]):  # as a comment, right after the mark of its beginning
+        comment = f"tddfa{about}".encode()
+        content = content[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + content[2:]
+    write_bytes(path, content)
     return picture
 
 
@@ -231,6 +244,17 @@ def save_arrays(path: str | PathLike[str], faces: FaceSet) -> Path:
         pose_deg=faces.pose_deg,
     )
     return write_bytes(path, memory.getvalue())
+
+
+def _tell_of_another(path: Path, about: str, source: Path | None) -> None:
+    """A note where a result is of another photo than what is said about the new one."""
+    if not about or not path.is_file():
+        return
+    with open(path, "rb") as file:
+        older = OF_PHOTO.search(file.read(1024))
+    if older and older[0] not in about.encode():
+        text = f"the result of another photo, {path}, will be replaced by that of {source}."
+        warnings.warn(Note(text), stacklevel=3)
 
 
 def from_zero(vertices: Floats) -> Floats:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
-import struct
 import tempfile
 import time
-import zlib
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pytest
+from benchmarks.hostile import HOSTILE, encoded, hostile_photos
 from PIL import Image
 from skimage.data import astronaut
 
 pytest.importorskip("gradio", reason="needs the package gradio (extra 'app')")
 gradio_client = pytest.importorskip("gradio_client", reason="needs the package gradio (extra 'app')")
 
-from vrnlib.commands.page import serving  # noqa: E402
+from vrnlib.commands.page import App, serving  # noqa: E402
+from vrnlib.landmarks import Landmarks  # noqa: E402
 from vrnlib.landmarks.detectors import OpenDetector  # noqa: E402
 from vrnlib.reconstruct import open_networks  # noqa: E402
 
@@ -47,38 +50,6 @@ def client(served, tmp_path):
     made.close()
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG of that size by its header, without the pixels."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = b"IDAT" + zlib.compress(b"\0" * 1000)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (head, body)
-    )
-
-
-def hostile(folder: Path) -> dict[str, Path]:
-    """Files that are no photo of a face, by what they are."""
-    photo = Image.fromarray(astronaut())
-    photo.save(folder / "whole.jpg")
-    whole = (folder / "whole.jpg").read_bytes()
-    grey = Image.fromarray(np.full((64, 64), 128, np.uint8))
-    files = {
-        "text": ("text.jpg", b"no picture at all"),
-        "empty": ("empty.png", b""),
-        "header": ("header.png", png_header(30_000, 30_000)),
-        "svg": ("face.svg", b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"),
-        "cut": ("cut.jpg", whole[:400]),
-        "name": ("..%2F..%2Fetc%2Fpasswd.jpg", b"root"),
-    }
-    made = {}
-    for kind, (name, data) in files.items():
-        (folder / name).write_bytes(data)
-        made[kind] = folder / name
-    grey.save(folder / "no_face.webp", save_all=True, append_images=[grey.rotate(9)])
-    made["no face"] = folder / "no_face.webp"
-    return made
-
-
 def test_a_photo_becomes_a_face_with_its_files(client, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "me.png")
     choice, drawn = client.predict(gradio_client.handle_file(str(tmp_path / "me.png")), "open", api_name="/find")
@@ -86,8 +57,37 @@ def test_a_photo_becomes_a_face_with_its_files(client, tmp_path):
     assert Path(drawn).stat().st_size > 10_000
     crop, model, files = client.predict("face 1", 0.5, api_name="/show")
     assert Image.open(crop).size == (192, 192)
-    assert Path(model).read_bytes()[:4] == b"glTF"
-    assert sorted(Path(path).suffix for path in files) == [".glb", ".npz", ".obj", ".ply"]
+    assert [Path(path).name for path in files] == ["face_1.glb", "face_1_obj.zip", "face_1.ply", "face_1.npz"]
+    assert Path(files[0]).read_bytes() == Path(model).read_bytes()
+
+
+def test_the_downloads_carry_the_photo_as_a_texture(client, tmp_path):
+    """Of a photo twice as large as the astronaut's, the picture on the mesh is twice as large, too."""
+    import trimesh
+
+    photo = Image.fromarray(astronaut()).resize((1024, 1024))
+    photo.save(tmp_path / "me.png")
+    client.predict(gradio_client.handle_file(str(tmp_path / "me.png")), "open", api_name="/find")
+    _, model, files = client.predict("face 1", 0.5, api_name="/show")
+    with zipfile.ZipFile(files[1]) as archive:
+        assert archive.namelist() == ["face_1.obj", "face_1.mtl", "face_1_texture.png"]
+        archive.extractall(tmp_path / "taken")
+    obj, glb = (trimesh.load(path, force="mesh", process=False) for path in (tmp_path / "taken/face_1.obj", model))
+    pictures = [
+        np.asarray(picture.convert("RGB"))
+        for picture in (obj.visual.material.image, glb.visual.material.baseColorTexture)
+    ]
+    assert np.array_equal(*pictures)
+    height, width = pictures[0].shape[:2]
+    assert min(height, width) > 150, "the network sees the face with 90 pixels"
+    whole = np.asarray(photo)
+    assert any(
+        (whole[y : y + height, x : x + width] == pictures[0]).all()
+        for y in range(1025 - height)
+        for x in range(1025 - width)
+        if (whole[y, x] == pictures[0][0, 0]).all()
+    )
+    assert len(obj.vertices) == len(glb.vertices) == len(trimesh.load(files[2], process=False).vertices)
 
 
 def test_the_threshold_moves_the_surface(client):
@@ -100,9 +100,14 @@ def test_the_threshold_moves_the_surface(client):
     assert loose > 1.02 * tight > 0
 
 
-@pytest.mark.parametrize("kind", ["text", "empty", "header", "svg", "cut", "name", "no face"])
-def test_what_is_no_photo_gets_a_sentence_without_the_servers_paths(client, served, tmp_path, kind):
-    path = hostile(tmp_path)[kind]
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return hostile_photos(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_is_no_photo_gets_a_sentence_without_the_servers_paths(client, served, hostile, kind):
+    path = hostile[kind]
     with pytest.raises(gradio_client.exceptions.AppError) as told:
         client.predict(gradio_client.handle_file(str(path)), "open", api_name="/find")
     message = str(told.value)
@@ -115,6 +120,63 @@ def test_a_photo_is_not_kept(client, served, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "me.png")
     client.predict(gradio_client.handle_file(str(tmp_path / "me.png")), "open", api_name="/find")
     assert not list(served[1].rglob("me.png"))
+
+
+def uploaded(address: str, name: str, data: bytes) -> str:
+    return httpx.post(f"{address}gradio_api/upload", files={"files": (name, data)}, timeout=300).json()[0]
+
+
+def asked(address: str, path: str) -> str:
+    photo = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    call = f"{address}gradio_api/call/find"
+    event = httpx.post(call, json={"data": [photo, "open"]}, timeout=300).json()["event_id"]
+    return httpx.get(f"{call}/{event}", timeout=300).text
+
+
+def test_two_visitors_may_have_the_same_photo(served):
+    """To Gradio it is one file: the first answer does not take it from the second visitor, the second deletes it."""
+    data = encoded(Image.fromarray(astronaut()), "JPEG")
+    paths = [uploaded(served[0], "me.jpg", data) for _ in range(2)]
+    assert paths[0] == paths[1]
+    for path, there in zip(paths, (True, False), strict=True):
+        assert "event: complete" in asked(served[0], path)
+        assert Path(path).exists() == there
+
+
+def test_an_upload_s_name_leads_nowhere_else(served):
+    for name in ("../../../evil.png", "/tmp/evil.png", r"..\..\evil.png", "%2e%2e%2fevil.png"):
+        path = Path(uploaded(served[0], name, b"no picture"))
+        assert path.resolve().is_relative_to(served[1].resolve())
+        assert "event: error" in asked(served[0], str(path))
+        assert not path.exists()
+    assert "event: error" in asked(served[0], __file__), "a file of the server's"
+    assert Path(__file__).exists()
+
+
+def made_up_face() -> Landmarks:
+    return Landmarks.from_points(np.linspace([180, 80], [260, 170], 68))
+
+
+def test_a_visit_that_ends_before_its_answer_leaves_nothing(monkeypatch, tmp_path):
+    app = App(None, {"open": lambda photo: []}, tmp_path)
+    request = SimpleNamespace(session_hash="one")
+
+    def left_meanwhile(photo, detector):
+        app.leave(request)
+        return photo, [made_up_face()]
+
+    monkeypatch.setattr("vrnlib.commands.page.upright", left_meanwhile)
+    app._faces(astronaut(), "open", request)
+    assert app.visits == {}
+
+
+def test_only_the_latest_visits_are_in_memory(monkeypatch, tmp_path):
+    app = App(None, {"open": None}, tmp_path)
+    monkeypatch.setattr("vrnlib.commands.page.MAX_VISITS", 2)
+    monkeypatch.setattr("vrnlib.commands.page.upright", lambda photo, detector: (photo, [made_up_face()]))
+    for visit in ("one", "two", "one", "three"):
+        app._faces(astronaut(), "open", SimpleNamespace(session_hash=visit))
+    assert list(app.visits) == ["one", "three"]
 
 
 def test_what_a_visit_made_is_deleted(tmp_path):
