@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from benchmarks.page import draw, machine, page, section
-from benchmarks.timing import Row, Times, measured, number
+from benchmarks.timing import Row, Times, measured, number, read_rows
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "benchmarks"
@@ -21,6 +23,12 @@ def test_a_ratio_is_how_many_times_as_much_the_peer_takes():
     row = Row(job="fill", here=Times(1, 2), peer="trimesh", theirs=Times(5, 9))
     assert row.ratio == 4.5
     assert Row(job="fill", here=Times(1, 2)).ratio is None
+
+
+def test_rows_come_back_from_their_file(tmp_path):
+    row = Row(job="fill", axis="side", at=96, here=Times(1, 2), peer="trimesh", theirs=Times(5, 9), unit="MB")
+    (tmp_path / "rows.json").write_text(json.dumps([asdict(row), asdict(Row(job="alone"))]), encoding="utf-8")
+    assert read_rows(tmp_path / "rows.json") == [row, Row(job="alone")]
 
 
 def test_the_median_is_of_warm_runs():
