@@ -16,6 +16,8 @@ import pytest
 
 from tddfa.images import png_bytes
 from vrnlib import notebook
+from vrnlib.show import plot_surface
+from vrnlib.surface import extract_surface
 
 
 @pytest.fixture
@@ -52,6 +54,28 @@ def test_a_slider_redraws_and_the_sheet_stays(shown):
     k.value, share.value = 150, 0.5
     assert (pictured(image) == 75).all() and "k 150, share 0.5" in image.value
     assert isinstance(sheet, notebook.Picture) and "dark" in sheet.alt
+
+
+def test_a_plot_of_several_things_becomes_a_page_of_the_site(tmp_path, monkeypatch):
+    """A surface, arrows and a time series: the same bytes each time, in a frame above the stored picture."""
+    import k3d
+
+    things: list[Any] = []
+    monkeypatch.setattr(IPython.display, "display", lambda thing, **_: things.append(thing))
+    monkeypatch.setenv("VRN_VIEW_PAGES", str(tmp_path))
+    z, y, x = np.mgrid[0:40, 0:32, 0:32]
+    ball = extract_surface(((x - 16) ** 2 + (y - 16) ** 2 + (z - 20) ** 2 < 90).astype(np.float32))
+    for _ in range(2):
+        plot = plot_surface(ball)
+        mesh = plot.objects[0]
+        mesh.vertices = {"1": np.asarray(mesh.vertices), "2": np.asarray(mesh.vertices) + np.float32(1)}
+        plot += k3d.vectors([[0, 0, 0]], [[9, 0, 0]], labels=["x"])
+        notebook.view_plot(plot, grey(100, 64), alt="A ball with an arrow, at two times.")
+    frame, still, again, _ = things
+    assert frame == again and isinstance(still, notebook.Picture)
+    (page,) = tmp_path.iterdir()
+    assert f'src="views/{page.name}" title="A ball with an arrow, at two times."' in frame["text/html"]
+    assert page.read_text(encoding="utf-8").lstrip().startswith("<!doctype html>")
 
 
 def test_a_photo_comes_by_upload_or_camera_and_errors_are_sentences(shown):

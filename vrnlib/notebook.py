@@ -25,7 +25,7 @@ from tddfa.arrays import Image
 from tddfa.files import write_bytes
 from tddfa.images import png_bytes
 from vrnlib.images import read_photo
-from vrnlib.show import k3d_html, picture_grid, plot_surface, render_views
+from vrnlib.show import picture_grid, plot_html, plot_surface, render_views
 from vrnlib.surface import Surface
 from vrnlib.synthetic.faces import Sample, render_pair
 
@@ -123,26 +123,36 @@ def frontal_sample(seed: int, *, limit: float = 10.0) -> Sample:
 
 
 def view(surface: Surface, *, alt: str, size: int = 240) -> None:
-    """Show a surface twice: a k3d widget to turn with the mouse, and a stored picture from three sides.
+    """Show a surface twice: to turn with the mouse, and as a stored picture from three sides; see `view_plot`."""
+    sides = render_views(
+        surface, views=("start", "front", "side"), size=size, colored=surface.colors is not None, perspective=True
+    )
+    view_plot(plot_surface(surface, max_faces=60_000), sides, alt=alt)
+
+
+def view_plot(plot: Any, still: Any, *, alt: str) -> None:
+    """Show a k3d plot as a widget, and below it a stored picture of the same.
 
     Where the environment's VRN_VIEW_PAGES names a folder, a page in it takes the widget's place, for readers without a
     kernel: the course's site is made so.
+
+    Args:
+        plot: of `plot_surface`, with what was added to it.
+        still: as the content of `picture`.
+        alt: one sentence about both.
     """
     from IPython.display import display
 
     folder = os.environ.get("VRN_VIEW_PAGES")
     if folder:
-        page = k3d_html(surface, max_faces=60_000).encode("utf-8")
+        page = plot_html(plot).encode("utf-8")
         name = f"{hashlib.sha256(page).hexdigest()[:12]}.html"
         write_bytes(Path(folder, name), page)
         frame = f'<iframe class="view" src="views/{name}" title="{html.escape(alt)}" loading="lazy"></iframe>'
         display({"text/html": frame, "text/plain": "(a 3D view)"}, raw=True)
     else:
-        plot_surface(surface, max_faces=60_000).display()
-    sides = render_views(
-        surface, views=("start", "front", "side"), size=size, colored=surface.colors is not None, perspective=True
-    )
-    display(picture(sides, alt=alt))
+        plot.display()
+    display(picture(still, alt=alt))
 
 
 def sliders(

@@ -245,17 +245,22 @@ def plot_surface(surface: Surface, *, max_faces: int = 250_000) -> Any:
 
 
 def k3d_html(surface: Surface, *, max_faces: int = 250_000) -> str:
-    """A page that shows the surface in any browser, also offline: the viewer's own code is in it (2 to 6 MB).
+    """A page that shows the surface in any browser, also offline (2 to 6 MB); the same surface gives the same page."""
+    return plot_html(plot_surface(surface, max_faces=max_faces))
 
-    The same surface gives the same page: k3d's number of the mesh, an address in memory, is made 1, and the time in
-    the title is left out. The widgets are closed, else ipywidgets keeps them, and the mesh, for ever.
+
+def plot_html(plot: Any) -> str:
+    """A page that shows a k3d plot without a kernel: the viewer's own code is in it. The plot is closed.
+
+    The same plot gives the same page: k3d's numbers of the objects, addresses in memory, are made 1, 2, …, and the time
+    in the title is left out. Widgets that are not closed are kept by ipywidgets, with all their data, for ever.
     """
     from ipywidgets import Widget
 
-    plot = plot_surface(surface, max_faces=max_faces)
     try:
         plot.snapshot_type = "full"
-        plot.objects[0].id = 1
+        for number, one in enumerate(plot.objects, 1):
+            one.id = number
         page = plot.get_snapshot(compression_level=5)  # 9 takes five times as long for 1 % less
     finally:
         for one in (*plot.objects, plot):

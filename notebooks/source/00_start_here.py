@@ -30,7 +30,7 @@
 from IPython.display import display
 from skimage.data import astronaut
 
-from vrnlib.notebook import frontal_sample, picture, view
+from vrnlib.notebook import frontal_sample, picture, view, view_plot
 from vrnlib.reconstruct import reconstruct
 
 face = reconstruct(astronaut())[0]
@@ -116,9 +116,10 @@ import matplotlib.pyplot as plt
 axes = np.float32([[96, 0, 0], [0, -96, 0], [0, 0, 70]])  # as arrows; the viewer's y runs up
 corner = np.float32([-95.5, 95.5, -50])
 plot = plot_surface(face.surface, max_faces=40_000)
-plot += k3d.vectors([corner] * 3, axes, labels=["x", "y", "z"], colors=[0x1E78FF] * 6, head_size=9,
-                    label_size=2)
-plot.display()
+plot.axes_helper = 0  # k3d's own little axes, whose y runs up
+plot.camera = [*(1.7 * np.array(plot.camera[:3])), *plot.camera[3:]]  # further off: the whole volume
+plot += k3d.vectors([corner] * 3, axes, labels=["x", "y", "z"], colors=[0x1E78FF] * 6, head_size=30,
+                    line_width=2, label_size=2)
 coarse = simplify(face.surface, max_faces=3000)
 figure = plt.figure(figsize=(5, 4.4), layout="constrained")
 axis = figure.add_subplot(projection="3d", proj_type="ortho", box_aspect=(192, 100, 192))
@@ -128,7 +129,7 @@ axis.quiver(0, -50, 0, [90, 0, 0], [0, 0, 60], [0, 90, 0], color="tab:blue", lw=
 axis.set(xlim=(0, 191), ylim=(50, -50), zlim=(191, 0), xlabel="x", ylabel="z", zlabel="y")
 axis.view_init(elev=18, azim=-60)
 alt = "Her face in a box; x runs to the right, y down, z from the back towards the camera."
-display(picture(figure, alt=alt))
+view_plot(plot, figure, alt=alt)
 
 # %% [markdown]
 # ### Your turn: nose_tip

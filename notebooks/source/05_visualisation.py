@@ -32,7 +32,6 @@ import k3d
 import numpy as np
 import torch
 import trimesh
-from IPython.display import display
 from skimage.data import astronaut
 from skimage.measure import marching_cubes
 from torch.nn import functional as F
@@ -42,7 +41,7 @@ from vrnlib.checks.surfaces import check_edge_vertices, check_sample_bilinear, c
 from vrnlib.checks.visualisation import check_signed_volume, check_to_crop_pixels, check_upright
 from vrnlib.export import save_surface
 from vrnlib.network import VRN, VRNConfig
-from vrnlib.notebook import frontal_sample, own_photo, picture, sliders, view
+from vrnlib.notebook import frontal_sample, own_photo, picture, sliders, view, view_plot
 from vrnlib.reconstruct import reconstruct
 from vrnlib.show import picture_grid, plot_surface, render_views
 from vrnlib.surface import Surface, color_surface, extract_surface
@@ -84,12 +83,11 @@ sliders(at_level, {"level": (0.05, 0.95, 0.05)}, start={"level": 0.5}, sheet=she
 plot = plot_surface(face.surface, max_faces=40_000)
 cloud = probability[::4, ::-2, ::2].astype(np.float32)  # every second pixel, y turned up
 sides = [-95.5, 95.5, -95.5, 95.5, -49.75, 49.75]
-plot += k3d.volume(cloud, bounds=sides, color_range=[0.02, 1], alpha_coef=8, name="probabilities")
-plot.display()
+plot += k3d.volume(cloud, bounds=sides, color_range=[0.02, 1], alpha_coef=8, samples=96)
 shadows = [probability.max(axis=0), probability.max(axis=2).T, probability.max(axis=1)[::-1]]
 shadows = [(one[..., None] * 255).astype(np.uint8).repeat(3, axis=2) for one in shadows]
 alt = "The largest probability along each axis: the outline from the front, the side and above."
-display(picture(picture_grid(shadows, ["along z", "along x", "along y"]), alt=alt))
+view_plot(plot, picture_grid(shadows, ["along z", "along x", "along y"]), alt=alt)
 
 # %% [markdown]
 # ## 2 · Finer than a voxel
@@ -426,7 +424,8 @@ with tempfile.TemporaryDirectory() as folder:
 # ## 7 · Watch a network learn
 #
 # k3d shows a *time series* if a field is a dictionary: time → array. We teach a tiny VRN a single face, keep its
-# answer now and then, and march through the epochs. (One face learnt by heart is no training; that is notebook 4.)
+# answer now and then, and march through the epochs: in the view's panel, *Controls*, move the time or let it play.
+# (One face learnt by heart is no training; that is notebook 4.)
 
 # %% tags=["measured"]
 sample = frontal_sample(7)
@@ -453,15 +452,15 @@ assert loss < 0.1
 known = {step: one for step, one in series.items() if one.max() > 0.5}
 surfaces = {step: extract_surface(one, offset=49.5) for step, one in known.items()}
 plot = plot_surface(surfaces["120"])  # one surface, and now one for each step
+plot.time = 120
 mesh = plot.objects[0]
 mesh.colors, mesh.color = [], 0xB8B8B8
 turned = {step: upright(one.vertices, one.faces) for step, one in surfaces.items()}
 mesh.vertices = {step: np.float32(xyz - [95.5, -95.5, 0]) for step, (xyz, _) in turned.items()}
 mesh.indices = {step: np.uint32(corners) for step, (_, corners) in turned.items()}
-plot.display()
 tiles = [render_views(one, views=["three-quarter"], size=190) for one in surfaces.values()]
 alt = "A tiny network's face after 10 to 120 steps: first a rough block, at the end a face."
-display(picture(picture_grid(tiles, [f"step {step}" for step in surfaces], columns=6), alt=alt))
+view_plot(plot, picture_grid(tiles, [f"step {step}" for step in surfaces], columns=6), alt=alt)
 
 # %% [markdown]
 # **Your own photo.** One photo, one face; it stays on the machine that runs this notebook.

@@ -37,11 +37,13 @@ from vrnlib.checks import yours_or_ours
 from vrnlib.checks.evaluation import check_best_motion, check_closest_points, check_mean_error
 from vrnlib.checks.evaluation import check_percentile_interval, check_solid_iou
 from vrnlib.evaluation.bins import yaw_bins
-from vrnlib.evaluation.cases import Renders
+from vrnlib.evaluation.cases import Renders, closed_surface, face_region
+from vrnlib.evaluation.distances import Shape
 from vrnlib.evaluation.judging import Job, judge
 from vrnlib.evaluation.methods import MEAN_SOLID, OPEN_3DMM, MethodChoice
 from vrnlib.evaluation.registration import evenly, kabsch
 from vrnlib.evaluation.report import PAPER
+from vrnlib.metrics import surface_distance
 from vrnlib.notebook import frontal_sample, picture, sliders
 from vrnlib.show import picture_grid
 from vrnlib.surface import extract_surface
@@ -221,34 +223,45 @@ check_mean_error(mean_error)
 
 # %% [markdown]
 # How good can a volume be at all? We fill the true mesh at coarser and coarser grids and measure what is lost, beside
-# the paper's own curve. No network takes part.
+# the paper's own curve [1, § 3.2]. No network takes part. Which point belongs to a true vertex: the nearest *vertex*
+# of the mesh that was found, or the nearest point of its *triangles*?
 
 # %% tags=["measured"]
 mean_error = yours_or_ours("mean_error", globals())
 sample = frontal_sample(7)
 closed, triangles = sample.model.close(sample.vertices)
+truth = Shape(closed_surface(closed, triangles, 99.5), face_region(sample.model))
+points = truth.surface.vertices[truth.visible & truth.face]
 corners = sample.landmarks[list(OUTER_EYE_CORNERS)]
-points = sample.vertices[sample.vertices[:, 2] > np.median(sample.vertices[:, 2])]
-lost, paper = {}, {32: 0.0295, 64: 0.0146, 96: 0.0098, 192: 0.0048}
+vertex, triangle, paper = {}, {}, {32: 0.0295, 64: 0.0146, 96: 0.0098, 192: 0.0048}
 for grid in paper:
-    step = 192 // grid
-    filled, offset = voxelize(closed, triangles, step=step)
-    surface = extract_surface(filled[step - 1 :: 2 * step].astype(np.float32), offset=0.0)
-    x, y, z = surface.vertices.T
-    z = (2 * z * 2 * step + step - 1 - offset) / 2  # extract_surface has halved the slices
-    found = np.column_stack([step * (x + 0.5) - 0.5, step * (y + 0.5) - 0.5, z])
-    lost[grid] = mean_error(points, found[cKDTree(found).query(points)[1]], corners)
-    print(f"{grid:3d}: NME {lost[grid]:.4f}, the paper {paper[grid]:.4f}")
-assert lost[32] > lost[64] > lost[96] > lost[192] > 0 and lost[192] < 0.015
+    scale = grid / 192
+    middle = [0.5 - 0.5 / scale, 0.5 - 0.5 / scale, 0]  # pixel centres of the two grids
+    filled, offset = voxelize(scale * (closed + middle), triangles, size=grid, depth=round(200 * scale))
+    mesh = extract_surface(filled.astype(np.float32), offset=offset)
+    found = mesh.vertices / scale - middle
+    vertex[grid] = mean_error(points, found[cKDTree(found).query(points)[1]], corners)
+    apart = surface_distance(points, found, mesh.faces).mean()
+    triangle[grid] = apart / np.linalg.norm(corners[0] - corners[1])
 
-# %%
+# %% tags=["measured"]
 figure, axis = plt.subplots(figsize=(4.6, 3), layout="constrained")
-axis.loglog(list(lost), list(lost.values()), "o-", color="tab:blue", label="ours, nearest vertex")
+axis.loglog(list(vertex), list(vertex.values()), "o-", color="tab:blue", label="ours, to the nearest vertex")
 axis.loglog(list(paper), list(paper.values()), "s--", color="tab:orange", label="the paper")
+axis.loglog(list(triangle), list(triangle.values()), "o:", color="tab:blue", label="ours, to the triangles")
 axis.set(xlabel="grid", ylabel="NME", xticks=list(paper), xticklabels=list(paper))
 axis.minorticks_off()
-axis.legend()
-picture(figure, alt="Two falling lines: the error of voxelising halves when the grid doubles.")
+axis.legend(fontsize=8)
+for grid, value in paper.items():
+    print(f"{grid:3d}: {vertex[grid]:.4f}, the paper {value:.4f}, to the triangles {triangle[grid]:.4f}")
+    assert 1.1 < vertex[grid] / value < 1.35 and 0.3 < triangle[grid] / value < 0.5
+picture(figure, alt="Three falling lines; the paper's lies between ours. A grid twice as fine halves each.")
+
+# %% [markdown]
+# The paper does not say which it measured; its line lies between. On 16 faces of all poses ours is 1.21 times the
+# paper's to the nearest vertex and 0.42 times to the triangles. Harmless-looking choices cost more. One slice per
+# pixel instead of two: 1.46 here. Then all vertices of the front half, 79 of them on the crown, which the
+# solid leaves out: 1.6 to 1.8. **An error is a number only together with its definition.**
 
 # %% [markdown]
 # ## 4 · The best motion
