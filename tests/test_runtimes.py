@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import warnings
@@ -108,3 +109,12 @@ def test_a_function_that_onnx_is_not_told_of_is_named(tmp_path):
 def test_an_export_loads_no_package_before_it_is_asked_for():
     code = "import sys, tddfa.runtimes; assert not {'onnx', 'onnxruntime'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+def test_onnx_runtime_reports_nothing(tmp_path):
+    """It would keep a number for the machine in the user's cache, and a session's in the temporary folder."""
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    work = "from tddfa.runtimes import load_onnxruntime; load_onnxruntime()"
+    subprocess.run([sys.executable, "-c", work], check=True, env={**environment, **places})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

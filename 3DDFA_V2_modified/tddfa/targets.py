@@ -85,7 +85,8 @@ def make_targets(
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         dask: address of a Dask scheduler, whose workers do it instead. They see all folders under the same names.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
-        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`.
+        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`. The
+            single files stay: a later run knows by them what is done, and packs the shards anew.
         progress: show a bar.
 
     Raises:
