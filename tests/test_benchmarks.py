@@ -51,11 +51,13 @@ def test_a_section_has_a_line_for_each_row_and_says_why_a_peer_is_missing():
         Row(job="surface", axis="side, voxels", at=96, here=Times(1, 2), peer="Open3D", reason="no wheel."),
         Row(job="alone", here=Times(3, 1234)),
     ]
-    text = section("volumes", "python volumes.py", "What it is.\n\n    usage\n\nWhat must\nbe known.\n", rows)
+    text = section(
+        "volumes", "python volumes.py", "What it is.\n\n    usage\n\nWhat must\nbe known.\n\nAnd more.\n", rows
+    )
     assert "| surface; side: 96 | 2 | 9 | 4.5× | scikit-image |" in text
     assert "| surface; side: 96 | 2 |  |  | could not be had here: no wheel. |" in text
     assert "| alone | 1,234 |  |  |  |" in text
-    assert "What it is.\n" in text and "What must be known." in text and "usage" not in text
+    assert "What it is.\n" in text and "What must be known. And more." in text and "usage" not in text
     assert "| here, MB |" in section("memory", "", "A.", [Row(job="all", here=Times(1, 1), unit="MB")])
 
 

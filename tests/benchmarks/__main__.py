@@ -27,7 +27,7 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 
 SCRIPTS: dict[str, tuple[str, str]] = {
     "detector": ("", "--runs 2"),
-    "landmarks": ("--runs 10", "--runs 2"),
+    "landmarks": ("--runs 10", "--runs 1"),
     "regressor": ("", "--runs 3"),
     "core": ("", "--runs 3"),
     "network": ("", "--runs 2"),
@@ -35,7 +35,7 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "targets": ("--pictures 100 --rounds 3", "--pictures 8 --rounds 1 --how mat"),
     "renders": ("", "--pairs 3"),
     "video": ("", "--frames 4 --runs 1"),
-    "growth": ("", "--runs 2 --largest 360 --pictures 16"),
+    "growth": ("", "--runs 1 --largest 180 --pictures 16"),
     "memory": ("", "--first 1"),
     "app": ("", "--requests 6 --visitors 2"),
 }

@@ -57,7 +57,7 @@ def section(name: str, command: str, doc: str, rows: Sequence[Row], failure: str
         failure: why it did not end well; "" where it did.
     """
     first, _, rest = doc.strip().partition("\n")
-    notes = " ".join(rest.split("\n\n", 2)[-1].split())  # what stands below the usage
+    notes = " ".join(rest.split("\n\n", 1)[-1].split())  # what stands below the usage
     unit = rows[0].unit if rows else "ms"
     lines = [f"## {name}", "", first, "", f"`{command}`", ""]
     if rows:
