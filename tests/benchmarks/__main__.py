@@ -37,6 +37,7 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "video": ("", "--frames 4 --runs 1"),
     "growth": ("", "--runs 1 --largest 180 --pictures 16"),
     "memory": ("", "--first 1"),
+    "app": ("", "--requests 6 --visitors 2"),
 }
 """How each is called, in earnest and for a quick run."""
 

@@ -88,8 +88,8 @@ def page(sections: Sequence[str], lines: Sequence[str], figure: str, minutes: fl
     if figure:
         parts.append(f"## How cost grows\n\n![Curves of time over size]({figure})\n")
     parts.append(
-        "Not on this page: how good the networks are (`open_family.py`, `turned.py`, `landmark_places.py`), how they "
-        "learn (`optimizers.py`), and the web page under load (`app.py`).\n"
+        "Not on this page: how good the networks are (`open_family.py`, `turned.py`, `landmark_places.py`) and how "
+        "they learn (`optimizers.py`).\n"
     )
     return "\n".join(parts)
 
