@@ -32,7 +32,7 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "core": ("", "--runs 3"),
     "network": ("", "--runs 2"),
     "volumes": ("", "--runs 2 --largest 96"),
-    "targets": ("--pictures 100 --rounds 3", "--pictures 8 --rounds 1 --how mat"),
+    "targets": ("--pictures 200 --rounds 3", "--pictures 8 --rounds 1 --how mat"),
     "renders": ("", "--pairs 3"),
     "video": ("", "--frames 4 --runs 1"),
     "growth": ("", "--runs 1 --largest 180 --pictures 16"),
