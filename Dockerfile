@@ -16,6 +16,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2
 COPY --from=build /opt/vrn /opt/vrn
 USER vrn
 # The networks are exported for ONNX Runtime once, here and not at the first visitor's photo.
-RUN /opt/vrn/bin/python -c "from vrnlib.landmarks.detectors import detect; from skimage.data import astronaut; detect(astronaut())"
+RUN /opt/vrn/bin/python -c "from skimage.data import astronaut; \
+    from vrnlib.landmarks.detectors import TDDFADetector; from vrnlib.reconstruct import reconstruct; \
+    reconstruct(astronaut()); TDDFADetector()(astronaut())"
 EXPOSE 7860
 CMD ["/opt/vrn/bin/vrn", "app", "--host", "0.0.0.0"]

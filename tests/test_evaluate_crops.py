@@ -1,6 +1,7 @@
 """Found and well cropped: mistakes of known size, the command on rendered pictures and on a published layout."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from labelled_faces import render, save_image, save_mat
 from vrnlib import cli
 from vrnlib.evaluation.crops import evaluate_crops
 from vrnlib.evaluation.pictures import CROWD, LabelledPicture, composites, crowds, portraits
+from vrnlib.evaluation.report import make_report, markdown
 from vrnlib.landmarks import Landmarks
 from vrnlib.landmarks.alignment import head_tilts
 
@@ -118,6 +120,15 @@ def test_the_command(tmp_path, capsys):
     figures = run(tmp_path / "out", "--dataset", "aflw2000", "--root", str(tmp_path))["details"]
     assert figures["faces"] == 2 and figures["found"] > 0 and figures["false_per_picture"] is None
     assert sum(part["faces"] for part in figures["yaw"].values()) == 2
+
+
+def test_the_table_counts_as_missed_whom_any_measure_lacks():
+    errors = {"found": np.array([1.0, 0.0, 1.0]), "cropped": np.array([1.0, 0.0, 0.0])}
+    errors["error_percent"] = np.array([2.0, np.nan, 3.0])
+    made = make_report(
+        evaluation="crops", data="3 faces", names=["a", "b", "c"], yaws=np.zeros(3), errors={"open": errors}, options={}
+    )
+    assert re.search(r"\| open +\| 1 of 3 ", markdown(made))
 
 
 @pytest.mark.parametrize(

@@ -428,6 +428,8 @@ def test_multitask_has_three_hourglasses_and_two_answers():
     with torch.inference_mode():
         answer = network(torch.rand(1, 3, 64, 64))
     assert answer.volume.shape == (1, 200, 64, 64) and answer.heatmaps.shape == (1, 68, 16, 16)
+    rare = answer.heatmaps.sigmoid().mean().item()
+    assert 0.003 < rare < 0.03, "as rare from the start as a Gaussian's cells, 6 of 1,024"
     shared = sum(p.numel() for p in network.trunk.parameters())
     assert shared == sum(p.numel() for p in VRN(SMALL).trunk.parameters())
 

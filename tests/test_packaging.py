@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
+from vrnlib.commands import app
 from vrnlib.course import REPOSITORY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -251,3 +256,40 @@ def test_readme_names_only_verbs_that_exist():
     assert set(re.findall(r"bash build\.sh ([a-z-]+)", text)) <= set(VERBS)
     for target in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text):
         assert (ROOT / target).exists(), f"README links to {target}, which is not there"
+
+
+def in_docker(path: str) -> bool:
+    """Whether COPY takes a file: no line of .dockerignore names it or a folder above it."""
+    parts = path.split("/")
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").split():
+        if any(fnmatch(part, line.removeprefix("**/")) for part in (parts if line.startswith("**/") else parts[:1])):
+            return False
+    return True
+
+
+def test_the_dockerfile_keeps_to_the_tree():
+    """What cannot be built here: its paths, what COPY takes, an ordinary user, and a command that the parser knows."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in dockerfile.splitlines() if line and not line.startswith("#")]
+    sources = [word for name, rest in lines if name == "COPY" and "--from" not in rest for word in rest.split()[:-1]]
+    assert sources and all((ROOT / source).exists() for source in sources)
+    files = [file.relative_to(ROOT).as_posix() for file in committed_files()]
+    taken = {file for file in files if in_docker(file)}
+    needed = {"constraints.txt", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"}
+    assert taken >= needed | {file for file in files if file.startswith(("vrnlib/", "3DDFA_V2_modified/tddfa/"))}
+    assert not any(file.startswith(("tests/", "notebooks/")) for file in taken)
+    for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split():  # runs, compiled modules
+        assert not in_docker(line.rstrip("/").replace("*", "x")), line
+
+    names = [name for name, _ in lines]
+    user = [rest for name, rest in lines if name == "USER"]
+    assert user == ["vrn"] and "useradd --create-home vrn" in dockerfile and names.index("USER") < names.index("CMD")
+    program, *arguments = json.loads(dict(lines)["CMD"])
+    parser = argparse.ArgumentParser()
+    app.add_arguments(parser)
+    parsed = parser.parse_args(arguments[1:])
+    assert [program, arguments[0]] == ["/opt/vrn/bin/vrn", "app"]
+    assert parsed.host == "0.0.0.0" and str(parsed.port) == dict(lines)["EXPOSE"]
+    for code in re.findall(r'python -c "([^"]+)"', dockerfile):
+        for module, name in re.findall(r"from (\S+) import (\w+)", code):
+            assert hasattr(importlib.import_module(module), name)

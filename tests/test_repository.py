@@ -147,6 +147,6 @@ def test_every_mistake_can_still_be_made(fault: Fault):
 
 
 def test_the_result_is_of_this_table():
-    found = text("CONTRIBUTING.md")
+    found = text("tests/mutations.md")
     assert [fault.lesson for fault in FAULTS if f"| {fault.lesson} |" not in found] == []
     assert f"{len(FAULTS)} of {len(FAULTS)} faults are noticed." in found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 import torch
 
 from tddfa.backbones import MobileNetV1, ResNet22
+from tddfa.console import Note
 from tddfa.faceboxes import FaceBoxesNet
 from tddfa.onnx_writer import write_onnx
 from tddfa.runtimes import make_runner
@@ -49,6 +53,35 @@ def test_exports_agree_with_torch_for_every_batch_and_size(name, tmp_path, monke
     assert {file.suffix for file in (tmp_path / "onnx").iterdir()} == {".onnx", ".sha256"}
 
 
+@pytest.mark.parametrize("kind", ["cut", "flipped", "no network", "no mark", "folder"])
+def test_a_damaged_export_is_made_anew(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("VRN_CACHE", str(tmp_path))
+    network, ones = torch.nn.Conv2d(3, 2, 3).eval(), np.ones((1, 3, 8, 8), np.float32)
+
+    def run():
+        return make_runner(network, name="one", example=(3, 8, 8), runtime="onnx", threads=1)(ones)
+
+    wanted = run()[0]
+    (path,) = (tmp_path / "onnx").glob("*.onnx")
+    whole, mark = path.read_bytes(), path.with_suffix(".sha256")
+    if kind == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "flipped":
+        path.write_bytes(bytes([*whole[:-9], whole[-9] ^ 255, *whole[-8:]]))
+    elif kind == "no network":  # although its checksum is right
+        path.write_bytes(b"no network")
+        mark.write_text(hashlib.sha256(b"no network").hexdigest())
+    elif kind == "no mark":
+        mark.unlink()
+    else:
+        path.unlink()
+        path.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if kind == "folder" else "error", Note)
+        assert np.array_equal(run()[0], wanted)
+    assert path.is_dir() if kind == "folder" else path.read_bytes() == whole
+
+
 def test_fan_decodes_the_same_by_onnx_runtime(tmp_path, monkeypatch):
     from vrnlib.landmarks.onnx_fan import OnnxFAN
     from vrnlib.network import FAN, FANConfig
@@ -76,3 +109,12 @@ def test_a_function_that_onnx_is_not_told_of_is_named(tmp_path):
 def test_an_export_loads_no_package_before_it_is_asked_for():
     code = "import sys, tddfa.runtimes; assert not {'onnx', 'onnxruntime'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+def test_onnx_runtime_reports_nothing(tmp_path):
+    """It would keep a number for the machine in the user's cache, and a session's in the temporary folder."""
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    work = "from tddfa.runtimes import load_onnxruntime; load_onnxruntime()"
+    subprocess.run([sys.executable, "-c", work], check=True, env={**environment, **places})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

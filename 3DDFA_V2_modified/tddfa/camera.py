@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from .arrays import Image
-from .video import VideoError
+from .video import Closing, VideoError
 
 __all__ = ["Camera", "check_display"]
 
 
-class Camera:
+class Camera(Closing):
     """Frames (H, W, 3) uint8 RGB of a camera, as they come, until it ends.
 
     Args:
@@ -44,12 +44,6 @@ class Camera:
     def close(self) -> None:
         """Gives the camera back."""
         self._capture.release()
-
-    def __enter__(self) -> Camera:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def check_display() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .arrays import Image
 from .console import Note
 from .images import PhotoError, list_photos, read_photo
-from .video import VideoError, check_range
+from .video import Closing, VideoError, check_range
 
 __all__ = ["PictureFrames", "is_pattern"]
 
@@ -26,7 +26,7 @@ def is_pattern(source: str | os.PathLike[str]) -> bool:
     return bool(COUNTER.search(name)) or glob.has_magic(name)
 
 
-class PictureFrames:
+class PictureFrames(Closing):
     """Pictures as frames (H, W, 3) uint8 RGB, each shown for as long as the others; iterate over it.
 
     They come in the order of the numbers in their names: 9 before 10. A picture that cannot be read is left out, and
@@ -102,15 +102,6 @@ class PictureFrames:
     def number(self, index: int) -> int:
         """Which picture of all came as number ``index``."""
         return self._start + self._times[index]
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def __enter__(self) -> PictureFrames:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _by_numbers(path: Path) -> list[tuple[int, int, str]]:

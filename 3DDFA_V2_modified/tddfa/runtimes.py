@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from .assets import cache_folder
 from .console import Note
 from .files import file_sha256, read_file, write_bytes
 
-__all__ = ["fold_batch_norms", "limited_to", "make_runner"]
+__all__ = ["fold_batch_norms", "limited_to", "load_onnxruntime", "make_runner"]
 
 Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 """Takes a batch (B, 3, H, W) float32 and gives the network's outputs."""
@@ -56,7 +58,26 @@ def make_runner(
         raise ValueError(f"Expected at least one thread, got {threads}; leave it out for the runtime's own choice.")
     if runtime == "torch":
         return _torch_runner(network, threads)
+    exported = _exported(network, name, example, any_size)
+    try:
+        return _onnx_runner(exported, threads)
+    except Exception:  # of many kinds: the file in the cache is none that this ONNX Runtime reads
+        if isinstance(exported, bytes):
+            raise
+        exported.unlink()
     return _onnx_runner(_exported(network, name, example, any_size), threads)
+
+
+def load_onnxruntime() -> Any:
+    """The package ``onnxruntime``, which is told before it starts that it must report nothing to its makers.
+
+    Recent releases send them what it runs, under a number for this machine that they keep in the user's cache. An
+    ``ORT_DISABLE_TELEMETRY`` that is set already stays as it is.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
@@ -103,8 +124,7 @@ def limited_to(threads: int | None) -> Iterator[None]:
 
 def _onnx_runner(exported: Path | bytes, threads: int | None) -> Runner:
     """By ONNX Runtime on the CPU."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.force_spinning_stop", "1")  # else it slows the next network down

@@ -85,7 +85,8 @@ def make_targets(
         workers: processes. With several, ``read`` and ``choice`` must be picklable. The files do not depend on it.
         dask: address of a Dask scheduler, whose workers do it instead. They see all folders under the same names.
         keep_pairs: also write ``pairs.csv``: picture (the crop) and volume of every valid target, as paths from there.
-        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`.
+        shards: also write all valid targets as shards of so many pairs into ``out/shards``, see `tddfa.shards`. The
+            single files stay: a later run knows by them what is done, and packs the shards anew.
         progress: show a bar.
 
     Raises:
@@ -138,7 +139,8 @@ def make_target(picture: Path, target: Path, *, fitter: Fitter, read: Reader) ->
     try:
         source = _digest(picture, *([] if fitter.companion is None else [beside(picture, fitter.companion)]))
     except OSError as error:
-        raise ValueError(f"Expected to read {picture.name}, got: {error.strerror or error}.") from error
+        reason = str(error.strerror or error).rstrip(".")
+        raise ValueError(f"Expected to read {picture.name}, got: {reason}.") from error
     if _is_valid(target, crop_file, source=source, settings=fitter.settings):
         return False
     for stale in filter(None, (target, crop_file)):

@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bfm", metavar="FILE", help="the face model, if not the one of the checkpoint")
     add_worker_arguments(parser)
     parser.add_argument("--keep-pairs", action="store_true", help="list picture and volume of each target in pairs.csv")
-    text = "also write WebDataset shards of so many pairs into DIR/shards (needs the extra 'train')"
+    text = "also pack the targets as WebDataset shards of so many pairs into DIR/shards (needs the extra 'train'); the "
+    text += "single files stay, as a later run goes on from them"
     parser.add_argument("--shards", type=int, metavar="N", help=text)
 
 

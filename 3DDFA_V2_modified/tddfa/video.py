@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from .boxes import box_around, box_middles, box_overlaps, crop_roi, roi_from_lan
 from .describe import short_repr
 from .interfaces import Detector, Regressor
 
-__all__ = ["TrackedFrame", "VideoError", "check_range", "smoothed", "track"]
+__all__ = ["Closing", "TrackedFrame", "VideoError", "check_range", "smoothed", "track"]
 
 MIN_ROI_AREA = 2020.0
 """A tracked crop below this many square pixels is given up and the detector asked, as in 3DDFA_V2."""
@@ -48,6 +49,22 @@ MIN_OVERLAP = 0.25
 
 class VideoError(ValueError):
     """A video that cannot be read, written or shown; the message is one sentence for the user."""
+
+
+Itself = TypeVar("Itself", bound="Closing")
+
+
+class Closing:
+    """What a ``with`` block closes at its end."""
+
+    def close(self) -> None:
+        """Gives back what is held open; here nothing."""
+
+    def __enter__(self: Itself) -> Itself:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, repr=False)

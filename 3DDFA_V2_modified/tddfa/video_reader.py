@@ -15,7 +15,7 @@ import numpy as np
 from .arrays import Image
 from .files import is_address
 from .pyav import av, need_av, opened
-from .video import VideoError, check_range
+from .video import Closing, VideoError, check_range
 
 __all__ = ["USUAL_RATE", "VideoReader", "displayed"]
 
@@ -34,7 +34,7 @@ ATTACHED_PICTURE = 0x400
 """FFmpeg's mark of a stream that is a song's cover."""
 
 
-class VideoReader:
+class VideoReader(Closing):
     """Frames (H, W, 3) uint8 RGB of a video file, in order, as a player shows them; iterate over it once.
 
     They are turned and mirrored as the file's display matrix says, and pixels that are not square are made so. A stream
@@ -177,12 +177,6 @@ class VideoReader:
     def close(self) -> None:
         """Gives the file back."""
         self._opened.close()
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def displayed(image: Image, matrix: np.ndarray[Any, Any]) -> Image:

@@ -14,7 +14,7 @@ import numpy as np
 from .arrays import Image
 from .files import check_target, left_by_killed, temporary_name
 from .pyav import av, need_av, opened
-from .video import VideoError
+from .video import Closing, VideoError
 from .video_sound import Sound
 
 __all__ = ["VideoWriter"]
@@ -30,7 +30,7 @@ BT601, BT709, LIMITED = 6, 1, 1
 """FFmpeg's numbers of a matrix to YUV, of the primaries and curve of sRGB's kind, and of the range 16 to 235."""
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """An mp4 file (H.264, yuv420p, its index in front) of RGB frames; use it in a ``with`` statement.
 
     Frames go to a temporary file beside it, which takes the name at the end, also when the ``with`` block was left by
@@ -179,9 +179,3 @@ class VideoWriter:
             with suppress(av.FFmpegError):
                 container.close()
         self._temporary.unlink(missing_ok=True)
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

@@ -1,27 +1,27 @@
-"""Times the compiled core on one core and prints a table: ``python tests/benchmarks/core.py [--runs 30]``.
+"""The compiled core on one core beside 3DDFA_V2's design: the loop of its renderer, written anew in ``plain_core.cpp``.
 
-Figures depend on the machine and on what else it does; the best of the runs is the one to compare. No test fails on
-them. "3DDFA_V2's design" is the loop of its renderer, written anew in ``plain_core.cpp`` and compiled here. With
-``VRN_ASSETS`` set the mesh is the stand-in of the Basel Face Model (38,365 vertices); without it the open face,
-subdivided once to about as many.
+    python tests/benchmarks/core.py [--runs 30]
+
+With ``VRN_ASSETS`` set the mesh is the stand-in of the Basel Face Model (38,365 vertices); without it the open face,
+subdivided once to about as many. The NumPy twins are those that the tests compare the core with.
 """
 
-import argparse
 import ctypes
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import trimesh
-from timing import best_and_median
+from timing import Row, Times, measured, run
 
 from tddfa import MorphableModel, load_volume, nms, reference, save_volume, voxelize
 from tddfa.raster import interpolate, rasterize, render_colors, vertex_normals
 
 STANDIN = "official/configs/bfm_noneck_v3.standin.pkl"
+DESIGN = "3DDFA_V2's design"
 
 
 def closed_face(model: MorphableModel) -> tuple[np.ndarray, np.ndarray]:
@@ -66,31 +66,22 @@ def random_boxes(count: int) -> np.ndarray:
     return np.concatenate([corner, corner + side, rng.random((count, 1))], 1).astype(np.float32)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=30, help="runs of each line (default 30)")
-    runs = parser.parse_args().runs
-
-    def line(name: str, function: Callable[[], object], runs: int = runs) -> float:
-        best, median = best_and_median(function, runs)
-        print(f"{name:<58}{best:>10.2f}{median:>10.2f}", flush=True)
-        return best
+def rows(runs: int) -> Iterator[Row]:
+    def times(function: Callable[[], object], count: int = runs) -> Times:
+        return measured(function, count)
 
     name, vertices, triangles = face_mesh()
-    print(f"{name}: {len(vertices):,} vertices, {len(triangles):,} triangles\n{'':<58}{'best ms':>10}{'median':>10}")
-    ours = line("voxelize 192 x 192 x 200", lambda: voxelize(vertices, triangles))
-    line("voxelize 48 x 48 x 200 (step=4)", lambda: voxelize(vertices, triangles, step=4))
-    mesh = trimesh.Trimesh(vertices * np.float32([1, -1, 2]), triangles, process=False)
-    theirs = line("trimesh voxelized(1).fill(), the same grid", lambda: mesh.voxelized(1.0).fill(), runs=1)
-    print(f"{'ratio':<58}{theirs / ours:>9.0f}x")
-
+    label = f"{name}, {len(vertices):,} vertices"
+    yield Row(job=f"voxelize, 192 x 192 x 200, {label}", here=times(lambda: voxelize(vertices, triangles)))
+    yield Row(job="the same, 48 x 48 x 200 (step=4)", here=times(lambda: voxelize(vertices, triangles, step=4)))
     volume, offset = voxelize(vertices, triangles)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "volume.npz")
-        line("save_volume", lambda: save_volume(path, volume, offset=offset))
-        line(f"load_volume ({path.stat().st_size / 1000:.0f} kB)", lambda: load_volume(path))
+        yield Row(job="save_volume", here=times(lambda: save_volume(path, volume, offset=offset)))
+        size = f"{path.stat().st_size / 1000:.0f} kB"
+        yield Row(job=f"load_volume ({size})", here=times(lambda: load_volume(path)))
+    yield Row(job=f"vertex_normals, {label}", here=times(lambda: vertex_normals(vertices, triangles)))
 
-    line("vertex_normals", lambda: vertex_normals(vertices, triangles))
     model = MorphableModel.open()
     face, _ = closed_face(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,23 +96,25 @@ def main() -> None:
             placed = points * np.float32(zoom)
             size = f"{label}, {len(faces):,} triangles, {width} x {height}"
             buffers = rasterize(placed, faces, height, width)
-            line(f"rasterize, {size}", lambda p=placed, f=faces, s=(height, width): rasterize(p, f, *s))
-            line("    interpolate 12 channels", lambda a=attributes, f=faces, b=buffers: interpolate(a, f, b))
-            mesh_and_frame = placed, faces, np.ascontiguousarray(attributes[:, :3]), height, width
-            theirs = line("    3DDFA_V2's design: colours in one pass", lambda m=mesh_and_frame: plain(*m))
+            drawing = placed, faces, np.ascontiguousarray(attributes[:, :3]), height, width
+            theirs = times(lambda d=drawing: plain(*d))
             for threads in (1, 2):
-                ours = line(
-                    f"    render_colors, {threads} thread{'s' * (threads - 1)}",
-                    lambda m=mesh_and_frame, t=threads: render_colors(*m, threads=t),
-                )
-                print(f"{'    ratio':<58}{theirs / ours:>9.1f}x")
-    line("    NumPy reference, open face, 192 x 192", lambda: reference.rasterize(face, model.tri, 192, 192), runs=1)
+                ours = times(lambda d=drawing, t=threads: render_colors(*d, threads=t))
+                how = "draw in colours" if threads == 1 else "draw in colours, two threads"
+                yield Row(job=f"{how}, {size}", here=ours, peer=DESIGN, theirs=theirs)
+            ours = times(lambda p=placed, f=faces, s=(height, width): rasterize(p, f, *s))
+            theirs = None
+            if label == "open face" and height == 192:
+                theirs = times(lambda: reference.rasterize(face, model.tri, 192, 192), 1)
+            peer = "its NumPy twin" if theirs else ""
+            yield Row(job=f"rasterize, {size}", here=ours, peer=peer, theirs=theirs)
+            ours = times(lambda a=attributes, f=faces, b=buffers: interpolate(a, f, b))
+            yield Row(job=f"interpolate 12 channels, {size}", here=ours)
 
     boxes = random_boxes(2000)
-    ours = line(f"nms, 2,000 boxes, {len(nms(boxes, 0.3))} stay", lambda: nms(boxes, 0.3))
-    theirs = line("    NumPy reference", lambda: reference.nms(boxes, 0.3), runs=5)
-    print(f"{'ratio':<58}{theirs / ours:>9.1f}x")
+    ours, twin = times(lambda: nms(boxes, 0.3)), times(lambda: reference.nms(boxes, 0.3), min(runs, 5))
+    yield Row(job=f"suppress 2,000 boxes, {len(nms(boxes, 0.3))} stay", here=ours, peer="its NumPy twin", theirs=twin)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, rows, runs=30)

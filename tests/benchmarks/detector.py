@@ -1,21 +1,22 @@
-"""Times FaceBoxes at 720p beside the original's design, on one thread: ``python tests/benchmarks/detector.py``.
+"""FaceBoxes on a photo of 1280 x 720 beside 3DDFA_V2's design, one thread.
 
-"As 3DDFA_V2 does it" is the same network with its batch normalisations as they are, the prior boxes built by a loop in
-Python for every photo, and all of them decoded. The times are the process's own (of the processor, not of the clock),
-so that other programs on the machine disturb them less; the best of the runs is the one to compare. Both use the
-official weights where they are at hand, else the open ones; the time is the same.
+    python tests/benchmarks/detector.py [--runs 30]
+
+Its design is the same network with its batch normalisations as they are, the prior boxes built by a loop in Python for
+every photo, and all of them decoded. The times are the process's own (of the processor, not of the clock). Both use
+the official weights where they are at hand, else the open ones; the time is the same.
 """
 
-import argparse
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import cv2
 import numpy as np
 import skimage.data
 import torch
-from timing import best
+from timing import Row, measured, run
 
 from tddfa import FaceBoxes, nms
 from tddfa.checkpoints import fill, read_checkpoint
@@ -73,29 +74,24 @@ def plain_detector(network: FaceBoxesNet) -> Callable[[np.ndarray], np.ndarray]:
     return detect
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=30, help="runs of each line (default 30)")
-    runs = parser.parse_args().runs
+def rows(runs: int) -> Iterator[Row]:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photo = photo_720p()
     small, _ = shrink(photo)
     weights = default_weights()
     plain = plain_detector(fill(FaceBoxesNet(), read_checkpoint(weights), weights.name))
-    print(f"{'1280 x 720, one thread':<44}{'best ms':>8}{'ratio':>8}")
-    original = best(lambda: plain(photo), runs)
-    print(f"{'as 3DDFA_V2 does it':<44}{original:>8.1f}{1:>8.2f}")
-    for runtime in ("torch", "onnx"):
+    peer, clock = "3DDFA_V2's design", time.process_time
+    original = measured(lambda: plain(photo), runs, clock)
+    for name, runtime in (("PyTorch", "torch"), ("ONNX Runtime", "onnx")):
         detector = FaceBoxes(weights, runtime=runtime, threads=1)
         difference = np.abs(detector(photo) - plain(photo)).max(initial=0.0)
-        ours = best(lambda d=detector: d(photo), runs)
-        label = f"FaceBoxes(runtime={runtime!r}), {difference:.4f} px apart"
-        print(f"{label:<44}{ours:>8.1f}{original / ours:>8.2f}")
-    loop = best(lambda: priors_by_loop(*small.shape[:2]), runs)
-    vector = best(lambda: prior_boxes.__wrapped__(*small.shape[:2]), runs)
-    print(f"{'prior boxes by a loop':<44}{loop:>8.2f}\n{'prior_boxes, not cached':<44}{vector:>8.2f}")
+        ours = measured(lambda d=detector: d(photo), runs, clock)
+        yield Row(job=f"detect faces, {name} ({difference:.4f} px apart)", here=ours, peer=peer, theirs=original)
+    loop = measured(lambda: priors_by_loop(*small.shape[:2]), runs, clock)
+    vector = measured(lambda: prior_boxes.__wrapped__(*small.shape[:2]), runs, clock)
+    yield Row(job="prior boxes, not cached", here=vector, peer=peer, theirs=loop)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, rows, runs=30)

@@ -1,18 +1,22 @@
-"""Times faces and landmarks in a 720p photo: ``python tests/benchmarks/landmarks.py [--runs 20] [--threads 2]``.
+"""Faces and 68 landmarks in a photo of 1280 x 720 beside face-alignment, MediaPipe and dlib.
 
-Beside ours runs the package face-alignment as it is by default, S3FD and 2DFAN-4 by PyTorch. Its weights are not
-needed: networks of the same shape with random weights take as long, and S3FD's are set to find nothing, so that no
-flood of boxes slows it. It gets the box of one face and looks into it once.
+    python tests/benchmarks/landmarks.py [--runs 20] [--threads 1]
+
+The package face-alignment is as it is by default, S3FD and 2DFAN-4 by PyTorch. Its weights are not needed: networks of
+the same shape with random weights take as long, and S3FD's are set to find nothing, so that no flood of boxes slows
+it. It gets the box of one face and looks into it once. MediaPipe (468 points) and dlib (its HOG detector alone, as its
+file of points cannot be had by pip) run in environments of their own, on one core.
 """
 
-import argparse
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from timing import best_and_median
+from peers import peer_times
+from timing import Row, Times, measured, run
 
 from vrnlib.landmarks.detectors import detect, make_detector
 from vrnlib.landmarks.official import FACE_DETECTORS, FAN_FILE, load_face_alignment
@@ -48,36 +52,29 @@ def official(folder: Path):
     return load_face_alignment("sfd")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=20, help="runs of each line of ours (default 20)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of all networks (default 2)")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-
-    def line(name: str, function, runs: int) -> float:
-        best, median = best_and_median(function, runs)
-        print(f"{name:<58}{best:>10.1f}{median:>10.1f}", flush=True)
-        return best
-
-    print(f"{f'1280 x 720, {args.threads} threads':<58}{'best ms':>10}{'median':>10}")
-    ours = 0.0
+def rows(runs: int, threads: int) -> Iterator[Row]:
+    torch.set_num_threads(threads)
+    image = photo(1)
+    with tempfile.TemporaryDirectory() as folder:
+        aligner = official(Path(folder))
+    box = [np.array([*(value for value in detect(image)[0].box), 1.0])]
+    few = min(runs, 3)
+    finding = measured(lambda: aligner.face_detector.detect_from_image(image), few)
+    looking = measured(lambda: aligner.get_landmarks_from_image(image, detected_faces=box), few)
+    both = Times(finding.best + looking.best, finding.median + looking.median)
+    words = "" if threads == 1 else f", {threads} threads"
+    one_face = None
     for faces in (1, 2):
         image = photo(faces)
         for detector in (make_detector("open"), make_detector("tddfa")):
             found = len(detector(image))
-            took = line(f"{detector.name}, {found} found", lambda i=image, d=detector: d(i), args.runs)
-            ours = ours or took
-    with tempfile.TemporaryDirectory() as folder:
-        aligner = official(Path(folder))
-    image = photo(1)
-    box = [np.array([*(value for value in detect(image)[0].box), 1.0])]
-    finding = line("face-alignment: S3FD", lambda: aligner.face_detector.detect_from_image(image), 3)
-    points = line(
-        "face-alignment: 2DFAN-4, one face", lambda: aligner.get_landmarks_from_image(image, detected_faces=box), 3
-    )
-    print(f"{'ratio, one face':<58}{(finding + points) / ours:>9.0f}x")
+            ours = measured(lambda i=image, d=detector: d(i), runs)
+            one_face = one_face or ours
+            compared = {"peer": "face-alignment: S3FD, 2DFAN-4", "theirs": both} if faces == 1 else {}
+            yield Row(job=f"detector {detector.name!r}, {found} found{words}", here=ours, **compared)
+    for peer in ("MediaPipe", "dlib"):
+        yield Row(job=f"detector 'open', 1 found{words}", here=one_face, **peer_times(peer, photo(1), few))
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, rows, runs=20, threads=1)

@@ -1,14 +1,15 @@
-"""Times the regressor and the reconstruction of one face: ``python tests/benchmarks/regressor.py [--runs 50]``.
+"""The regressor's 62 numbers and the vertices of one face beside 3DDFA_V2's design.
 
-"Plain" is 3DDFA_V2's design: the network as it is, normalisations included, and the vertices by its formula. One
-thread is timed by the processor's time, two by the clock; the best of the runs is the one to compare. The weights are
-the official ones where they and a Basel Face Model are at hand (the stand-in in ``$VRN_ASSETS`` counts), else the open
-ones.
+    python tests/benchmarks/regressor.py [--runs 50]
+
+Its design is the network as it is, normalisations included, and the vertices by its formula. One thread is timed by
+the processor's time, two by the clock. The weights are the official ones where they and a Basel Face Model are at hand
+(the stand-in in ``$VRN_ASSETS`` counts), else the open ones.
 """
 
-import argparse
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
-from timing import best
+from timing import Row, measured, run
 
 from tddfa import TDDFA, MorphableModel, available
 from tddfa.backbones import load_backbone
@@ -44,10 +45,7 @@ def plain_dense(model: MorphableModel, row: np.ndarray, roi: np.ndarray) -> np.n
     return np.array(face, np.float32)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=50, help="runs of each line (default 50)")
-    runs = parser.parse_args().runs
+def rows(runs: int) -> Iterator[Row]:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     photo, box = skimage.data.astronaut(), np.array([[170, 70, 280, 200]])
@@ -56,28 +54,23 @@ def main() -> None:
     params, rois = tddfa(photo, box)
     batch = network_input(tddfa.crop(photo, rois[0]))[None]
     network = load_backbone(tddfa.path).requires_grad_(False)
-    print(f"{tddfa.path.name}, one face{'':<18}{'best ms':>8}{'ratio':>8}")
-
-    def line(name: str, milliseconds: float, plain: float) -> None:
-        print(f"{name:<48}{milliseconds:>8.2f}{plain / milliseconds:>8.2f}", flush=True)
-
-    given = torch.from_numpy(batch)
-    for threads, clock in ((1, time.process_time), (2, time.perf_counter)):
+    peer, given = "3DDFA_V2's design", torch.from_numpy(batch)
+    for words, threads, clock in (("", 1, time.process_time), (", two threads", 2, time.perf_counter)):
         torch.set_num_threads(threads)
-        plain = best(lambda: network(given), runs, clock)
-        line(f"network, plain, torch, {threads} thread(s)", plain, plain)
-        for runtime in ("torch", "onnx"):
+        plain = measured(lambda: network(given), runs, clock)
+        for name, runtime in (("PyTorch", "torch"), ("ONNX Runtime", "onnx")):
             ours = TDDFA(weights, model=tddfa.model, runtime=runtime, threads=threads)
-            line(f"network, {runtime}, {threads} thread(s)", best(lambda o=ours: o._run(batch), runs, clock), plain)
+            times = measured(lambda o=ours: o._run(batch), runs, clock)
+            yield Row(job=f"62 numbers, {tddfa.path.stem}, {name}{words}", here=times, peer=peer, theirs=plain)
     torch.set_num_threads(1)
     by_rows = {name: np.ascontiguousarray(getattr(tddfa.model, name)) for name in ("w_shp", "w_exp")}
     original = replace(tddfa.model, **by_rows)  # as its file has them
-    plain = best(lambda: plain_dense(original, params[0], rois[0]), runs)
-    count = tddfa.model.vertex_count
-    line(f"{count:,} vertices, plain", plain, plain)
-    line(f"{count:,} vertices", best(lambda: tddfa.reconstruct(params, rois), runs), plain)
-    line("68 landmarks", best(lambda: tddfa.reconstruct(params, rois, dense=False), runs), plain)
+    plain = measured(lambda: plain_dense(original, params[0], rois[0]), runs, time.process_time)
+    ours = measured(lambda: tddfa.reconstruct(params, rois), runs, time.process_time)
+    yield Row(job=f"{tddfa.model.vertex_count:,} vertices of a face", here=ours, peer=peer, theirs=plain)
+    ours = measured(lambda: tddfa.reconstruct(params, rois, dense=False), runs, time.process_time)
+    yield Row(job="68 landmarks alone", here=ours, peer=f"{peer}: all vertices", theirs=plain)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, rows, runs=50)

@@ -1,17 +1,16 @@
-"""Times tracking on one core and prints a table: ``python tests/benchmarks/video.py [--frames 50] [--runtime onnx]``.
+"""A video's frame on one core: following the face beside detecting it in every frame; files beside OpenCV's.
 
-The loop that detects in every frame stands for the original design's photo demo run on each frame; the others follow
-the face. Frames lie in memory, and nothing is drawn. Reading and writing are timed by themselves, beside OpenCV's. CPU
-time is the figure to compare: on an idle machine it is the wall's time, on a busy one the wall's says little. With
-``VRN_ASSETS`` set: obama.mp4 at 1280 x 720 and the official networks; without it the astronaut, moving, at 640 x 480
-and the open ones.
+    python tests/benchmarks/video.py [--frames 50] [--runs 3]
+
+The loop that detects in every frame stands for 3DDFA_V2's photo demo run on each frame. Frames lie in memory, and
+nothing is drawn. The times are the processor's, not the clock's. With ``VRN_ASSETS`` set: obama.mp4 at 1280 x 720 and
+the official networks; without it the astronaut, moving, at 640 x 480 and the open ones.
 """
 
-import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is imported
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 from skimage.data import astronaut
+from timing import Row, Times, measured, run
 
 from tddfa import TDDFA, FaceBoxes, MorphableModel
 from tddfa.video import track
@@ -82,62 +82,37 @@ def write(path: Path, frames: list[np.ndarray]) -> None:
             writer.write(image)
 
 
-def file_loops(frames: list[np.ndarray], folder: Path) -> dict[str, Callable[[], object]]:
-    """OpenCV's way and ours; reading is of the same H.264 file."""
-    ours = folder / "ours.mp4"
-    write(ours, frames)
-    return {
-        "read by OpenCV": lambda: opencv_read(ours),
-        "read": lambda: list(VideoReader(ours)),
-        "written by OpenCV, MPEG-4": lambda: opencv_write(folder / "opencv.mp4", frames),
-        "written, H.264": lambda: write(folder / "new.mp4", frames),
-    }
+def per_frame(loop: Callable[[], object], frames: int, runs: int) -> Times:
+    """Milliseconds of the processor a frame."""
+    return Times(*(time_ / frames for time_ in measured(loop, runs, time.process_time)))
 
 
-def tracking_loops(frames: list[np.ndarray], detector: FaceBoxes, tddfa: TDDFA) -> dict[str, Callable[[], object]]:
-    """The first is the one that the others are compared with."""
-    list(track(frames[:2], detector, tddfa))  # warm
-    return {
-        "detection in every frame": lambda: detect_every_frame(frames, detector, tddfa),
-        "tracking": lambda: list(track(frames, detector, tddfa)),
-        "tracking, no checks by the detector": lambda: list(track(frames, detector, tddfa, check_every=0)),
-        "tracking, smoothed": lambda: list(track(frames, detector, tddfa, smooth=(1, 1))),
-        "tracking, smoothed, dense": lambda: list(track(frames, detector, tddfa, dense=True, smooth=(1, 1))),
-    }
-
-
-def print_table(count: int, loops: dict[str, Callable[[], object]]) -> None:
-    """One line per loop over so many frames; the ratio is the first line's CPU time over the line's."""
-    print(f"{'':<44}{'CPU ms a frame':>15}{'per second':>12}{'wall ms':>10}{'ratio':>8}")
-    first = None
-    for label, loop in loops.items():
-        wall, cpu = time.perf_counter(), time.process_time()
-        loop()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        first = first or cpu
-        each = 1e3 / count
-        print(
-            f"{label:<44}{cpu * each:>15.1f}{count / cpu:>12.1f}{wall * each:>10.1f}{first / cpu:>7.1f}x",
-            flush=True,
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=50, help="frames of the video (default 50)")
-    parser.add_argument("--runtime", default="both", choices=("torch", "onnx", "both"))
-    arguments = parser.parse_args()
+def rows(frames: int, runs: int) -> Iterator[Row]:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    for runtime in ("torch", "onnx") if arguments.runtime == "both" else (arguments.runtime,):
-        name, frames, detector, tddfa = material(arguments.frames, runtime)
-        height, width = frames[0].shape[:2]
-        print(f"{name}, {runtime}: {len(frames)} frames of {width} x {height}, 1 thread")
-        print_table(len(frames), tracking_loops(frames, detector, tddfa))
-    print("files, the same frames:")
+    for words, runtime in (("PyTorch", "torch"), ("ONNX Runtime", "onnx")):
+        name, pictures, detector, tddfa = material(frames, runtime)
+        height, width = pictures[0].shape[:2]
+        peer = "detection in every frame"
+        theirs = per_frame(lambda p=pictures, d=detector, t=tddfa: detect_every_frame(p, d, t), frames, runs)
+        for label, how in {
+            "follow a face": {},
+            "no checks by the detector": {"check_every": 0},
+            "smoothed": {"smooth": (1, 1)},
+            "smoothed, dense": {"smooth": (1, 1), "dense": True},
+        }.items():
+            ours = per_frame(lambda p=pictures, d=detector, t=tddfa, h=how: list(track(p, d, t, **h)), frames, runs)
+            job = f"{label}, {name}, {width} x {height}, {words}" if not how else f"the same, {label}"
+            yield Row(job=job, here=ours, peer=peer, theirs=theirs)
     with tempfile.TemporaryDirectory() as folder:
-        print_table(len(frames), file_loops(frames, Path(folder)))
+        path = Path(folder, "new.mp4")
+        ours = per_frame(lambda: write(path, pictures), frames, runs)
+        theirs = per_frame(lambda: opencv_write(Path(folder, "opencv.mp4"), pictures), frames, runs)
+        yield Row(job="write a frame, H.264", here=ours, peer="OpenCV, MPEG-4 part 2", theirs=theirs)
+        ours = per_frame(lambda: list(VideoReader(path)), frames, runs)
+        theirs = per_frame(lambda: opencv_read(path), frames, runs)
+        yield Row(job="read a frame of this file", here=ours, peer="OpenCV", theirs=theirs)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, rows, frames=50, runs=3)

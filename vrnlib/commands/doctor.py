@@ -88,9 +88,9 @@ def machine() -> list[Finding]:
     except ImportError:
         pass  # the packages' lines say it
     try:
-        import onnxruntime
+        from tddfa.runtimes import load_onnxruntime
 
-        findings.append(Finding("onnx providers", "ok", ", ".join(onnxruntime.get_available_providers())))
+        findings.append(Finding("onnx providers", "ok", ", ".join(load_onnxruntime().get_available_providers())))
     except ImportError:
         pass
     return findings
