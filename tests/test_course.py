@@ -31,6 +31,11 @@ EACH = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in
 #: Whole notebooks are run for these only, for all with VRN_COURSE=all (bash build.sh test-course).
 SOME = SOURCES if os.environ.get("VRN_COURSE") == "all" else SOURCES[:2]
 EXERCISES = exercises()
+#: Prints the largest memory that a kernel has had, GB.
+PEAK = """
+import re
+from pathlib import Path
+print(int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e6)"""
 
 
 def by_name(notebook: nbformat.NotebookNode, kind: str) -> dict[str, nbformat.NotebookNode]:
@@ -152,12 +157,14 @@ def test_cells_that_need_a_function_go_on_with_ours_where_it_is_not_right(source
 
 @pytest.mark.parametrize("source", SOME, ids=[source.stem for source in SOME])
 def test_undone_exercises_stop_nothing(source: Path, monkeypatch):
-    """The student's copy as it is handed out: its checks fail, every other cell runs."""
+    """The student's copy as it is handed out: its checks fail, every other cell runs, in the header's memory."""
     monkeypatch.setenv("MPLBACKEND", "agg")
     student = course.student_notebook(course.read_source(source))
     resources = {"metadata": {"path": str(course.NOTEBOOKS)}}
     how = {"timeout": 300, "kernel_name": "python3", "resources": resources, "skip_cells_with_tag": "long"}
+    student.cells.append(nbformat.v4.new_code_cell(PEAK))
     NotebookClient(student, allow_errors=True, **how).execute()
+    assert 0.2 < float(student.cells.pop().outputs[0].text) <= student.metadata.workbook.memory_gb
     failed = [c.id for c in student.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
     assert failed == [cell.id for cell in by_name(student, "check").values()]
     for cell in by_name(student, "check").values():

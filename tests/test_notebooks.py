@@ -128,6 +128,15 @@ def test_exercises_are_complete(source: Path):
 
 
 @EACH
+def test_the_headers_minutes_hold_the_exercises_and_the_reading(source: Path):
+    notebook = course.read_source(source)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    asked = [int(minutes) for minutes in re.findall(r"●[○●]{2} (\d+) min", text)]
+    assert len(asked) == text.count("### Your turn") + text.count("### In your own words")
+    assert sum(asked) + 10 <= notebook.metadata.workbook.minutes_cpu <= sum(asked) + 45
+
+
+@EACH
 def test_student_copy_has_stubs_and_no_solutions(source: Path):
     full, copy = lecture(source), student(source)
     assert not [cell for cell in copy.cells if cell.metadata.get("lecture")]

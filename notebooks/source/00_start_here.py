@@ -256,7 +256,8 @@ check_slice_of_depth(slice_of_depth)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell below is `vrnlib.checks.start.volume_from_paper_order`.
+# The cell below is `vrnlib.checks.start.volume_from_paper_order`. `tddfa.volume_file.read_vrn_npy` does it to the
+# original's files, when it has refused other shapes and other numbers than 0 and 1.
 # </details>
 
 # %% exercise="volume_from_paper_order"

@@ -107,8 +107,8 @@ picture(picture_grid(tiles, [f"epoch {epoch}" for epoch in range(4)]), alt=alt)
 # </details>
 # <details><summary>Solution</summary>
 #
-# The cell below is `vrnlib.checks.recipe.mirror_landmarks`. `vrnlib.training.fan.LandmarkPairs` mirrors by its matrix,
-# and reorders by `tddfa.ibug.MIRRORED`.
+# The cell below is `vrnlib.checks.recipe.mirror_landmarks`. `vrnlib.landmarks.alignment.mirrored_points` takes no
+# order, because its landmarks are always iBUG's 68 (`tddfa.ibug.MIRRORED`), and keeps depth, where there is one.
 # </details>
 
 # %% exercise="mirror_landmarks"

@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 150, minutes_t4: 150, memory_gb: 2, download_mb: 0}
+#   workbook: {minutes_cpu: 150, minutes_t4: 150, memory_gb: 1, download_mb: 0}
 # ---
 
 # %% [markdown]
@@ -452,7 +452,6 @@ assert loss < 0.1
 known = {step: one for step, one in series.items() if one.max() > 0.5}
 surfaces = {step: extract_surface(one, offset=49.5) for step, one in known.items()}
 plot = plot_surface(surfaces["120"])  # one surface, and now one for each step
-plot.time = 120
 mesh = plot.objects[0]
 mesh.colors, mesh.color = [], 0xB8B8B8
 turned = {step: upright(one.vertices, one.faces) for step, one in surfaces.items()}

@@ -278,6 +278,9 @@ TRAIN = Exercise(
             parameters_only=True
         ),
         "every step saw the batch of step 0; ask batch_of(step).": _always,
+        "a resumed training sees the first batches again; steps are counted in all.": lambda n, o, b, s, c=None: (
+            _trained(n, o, lambda step: b(step - (c["step"] if c else 0)), s, c)
+        ),
         "the gradients are never set to 0.": _train_with(step_of=_with(zero=False)),
         "the checkpoint is not looked at at all.": _train_with(weights=False, memory=False, counted=False),
         "only weights are taken from the checkpoint; step and optimiser's memory belong to it.": _train_with(
