@@ -1,7 +1,7 @@
 """The web page of `vrn app`: upload a photo, turn the face in the browser, move the threshold, take the files.
 
-The page is Gradio's (extra `app`). It asks nothing of other machines, and keeps no photo: an upload is deleted when
-its faces were found; the picture in memory and what may be downloaded go when the visit ends.
+The page is Gradio's (extra `app`). It asks nothing of other machines, and keeps no photo: an upload is deleted when its
+faces were found, the picture in memory when the visit ends; Gradio's copies of the results go after `keep` seconds.
 """
 
 from __future__ import annotations

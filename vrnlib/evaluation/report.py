@@ -172,7 +172,8 @@ def markdown(report: dict[str, Any]) -> str:
     header[3:3] = [f"yaw {group}°" for group in groups]
     lines = [header]
     for method, rows in report["methods"].items():
-        missed = max(row["all"]["missed"] for row in rows.values())  # where a missed face has a worst value, none is NaN
+        # where a missed face has a worst value, none is NaN
+        missed = max(row["all"]["missed"] for row in rows.values())
         line = [method, f"{missed} of {rows[first]['all']['faces']}"]
         for name, metric in metrics.items():
             line.append(_with_interval(rows[name]["all"], metric))
