@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vrnlib.course import lecture_path, source_files
 from vrnlib.show import k3d_html
 from vrnlib.surface import extract_surface
 
@@ -64,21 +67,22 @@ def test_saved_page_shows_the_surface_without_the_network(page, tmp_path: Path):
     assert page.outside == [] and page.problems == []
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab with one notebook; gives its address."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "view.ipynb")
-    private = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    private |= {"IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    private |= {"JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces")}
+@contextmanager
+def jupyterlab(folder: Path, private: Path) -> Iterator[str]:
+    """A JupyterLab whose file list is a folder; gives the address of a page in it, to be completed by a path."""
+    kinds = {f"JUPYTER_{kind}_DIR": private / kind for kind in ("CONFIG", "DATA", "RUNTIME")}
+    kinds |= {"IPYTHONDIR": private / "ipython", "JUPYTERLAB_SETTINGS_DIR": private / "settings"}
+    kinds |= {"JUPYTERLAB_WORKSPACES_DIR": private / "workspaces"}
+    settings = private / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}', encoding="utf-8")  # cells out of sight stay in the page
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={PORT}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", "--allow-root"]
-    command += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
+    command += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    log = (tmp_path / "server.log").open("w")
-    server = subprocess.Popen(command, env=os.environ | private, stdout=log, stderr=log, start_new_session=True)
+    environment = os.environ | {name: str(path) for name, path in kinds.items()}
+    log = (private / "server.log").open("w")
+    server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         for _ in range(240):
             try:
@@ -87,8 +91,8 @@ def lab(tmp_path: Path) -> Iterator[str]:
             except OSError:
                 time.sleep(0.5)
         else:
-            pytest.fail((tmp_path / "server.log").read_text()[-2000:])
-        yield f"http://127.0.0.1:{PORT}/lab/tree/view.ipynb?token={TOKEN}&reset"
+            pytest.fail((private / "server.log").read_text()[-2000:])
+        yield f"http://127.0.0.1:{PORT}/lab{{}}?token={TOKEN}&reset"
     finally:
         server.send_signal(signal.SIGINT)
         try:
@@ -99,33 +103,91 @@ def lab(tmp_path: Path) -> Iterator[str]:
         log.close()
 
 
-def test_notebook_runs_in_jupyterlab_with_a_living_view(page, lab: str, tmp_path: Path):
-    page.goto(lab)
+def wait_until_ready(page) -> None:
+    """The notebook is open and its kernel is connected."""
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=180_000)
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=180_000)
     page.wait_for_timeout(3000)  # the indicator may say idle before the kernel is connected
-    page.click(".jp-NotebookPanel .jp-Cell .cm-content")
-    page.keyboard.press("Shift+Enter")
-    printed = "[...document.querySelectorAll('.jp-OutputArea-output')]"
-    try:
-        page.wait_for_function(f"() => {printed}.some(e => e.textContent.includes('VIEW-DONE'))", timeout=90_000)
-    except Exception:
-        page.screenshot(path=str(tmp_path / "stuck.png"))
-        pytest.fail(f"the cell did not end; the page says: {page.inner_text('body')[-1500:]}")
-    page.wait_for_selector(".jp-OutputArea canvas", timeout=60_000)
+
+
+def test_helpers_work_in_jupyterlab(page, tmp_path: Path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (tmp_path / "files").mkdir()
+    nbformat.write(notebook, tmp_path / "files" / "view.ipynb")
+    with jupyterlab(tmp_path / "files", tmp_path) as address:
+        page.goto(address.format("/tree/view.ipynb"))
+        wait_until_ready(page)
+        page.click(".jp-NotebookPanel .jp-Cell .cm-content")
+        page.keyboard.press("Shift+Enter")
+        printed = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+        try:
+            page.wait_for_function(f"() => {printed}.some(e => e.textContent.includes('VIEW-DONE'))", timeout=90_000)
+        except Exception:
+            page.screenshot(path=str(tmp_path / "stuck.png"))
+            pytest.fail(f"the cell did not end; the page says: {page.inner_text('body')[-1500:]}")
+        page.wait_for_selector(".jp-OutputArea canvas", timeout=60_000)
+        page.wait_for_timeout(3000)
+        assert "Error displaying widget" not in page.inner_text("body")
+        assert page.query_selector_all(".jp-RenderedImage img"), "no stored picture beside the view"
+        assert page.outside == []
+
+        page.get_by_role("button", name="Use the camera").click()
+        page.get_by_role("button", name="Take the photo").click(timeout=30_000)
+        page.wait_for_selector('.widget-html img[alt="A corner of the photo."]', timeout=30_000)
+        page.screenshot(path=str(tmp_path / "widgets.png"))
+
+
+@pytest.mark.parametrize(("number", "views", "moved"), [("00", 2, ["k"]), ("05", 3, ["level"]), ("06", 0, ["d"])])
+def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views: int, moved: list[str]):
+    """Opened from the file list and run as a whole: each face turns, each slider changes its picture."""
+    page.set_default_timeout(240_000)  # a cloud is slow to draw without a GPU
+    lecture = lecture_path(source_files([number])[0])
+    (tmp_path / "files").mkdir()
+    shutil.copy(lecture, tmp_path / "files")
+    with jupyterlab(tmp_path / "files", tmp_path) as address:
+        page.goto(address.format(""))
+        page.locator(".jp-DirListing-item", has_text=lecture.name).dblclick(timeout=180_000)
+        wait_until_ready(page)
+        page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+        page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
+        prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(one => one.textContent)"
+        waiting = f"{prompts}.some(one => one.includes('*'))"
+        page.wait_for_function(f"() => {waiting}", timeout=60_000)
+        page.wait_for_function(f"() => !{waiting}", timeout=900_000)
+        errors = page.locator("[data-mime-type='application/vnd.jupyter.error'], [data-mime-type*='stderr']")
+        assert errors.count() == 0, errors.all_inner_texts()
+        assert "Error displaying widget" not in page.inner_text("body")
+
+        plots = page.locator(".jp-OutputArea-child:has(canvas):not(:has(.jp-OutputArea-child))")
+        assert plots.count() == views
+        for index in range(views):
+            turn(page, plots.nth(index), tmp_path / f"view_{index}")
+        sliders = page.locator(".widget-hslider")
+        assert [one.strip() for one in sliders.locator("label").all_inner_texts()] == moved
+        for index, name in enumerate(moved):
+            box = page.locator(".widget-vbox", has=sliders.nth(index)).last
+            before = box.locator("img").get_attribute("src")
+            sliders.nth(index).locator("[role=slider]").focus()
+            page.keyboard.press("PageUp")
+            changed = "([box, before]) => box.querySelector('img').src !== before"
+            page.wait_for_function(changed, arg=[box.element_handle(), before])
+            box.screenshot(path=tmp_path / f"slider_{name}.png")
+        assert {url for url in page.outside if not url.endswith("/colab-badge.svg")} == set()
+
+
+def turn(page, plot, name: Path) -> None:
+    """Drag a 3D view to the side; screenshots before and after, which must differ."""
+    plot.evaluate("one => one.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(5000)
+    before = plot.screenshot(path=f"{name}_front.png")
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 120, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
     page.wait_for_timeout(3000)
-    assert "Error displaying widget" not in page.inner_text("body")
-    assert page.query_selector_all(".jp-RenderedImage img"), "no stored picture beside the view"
-    assert page.outside == []
-
-    moved = page.locator(".widget-slider [role=slider]").first
-    before = page.locator('.widget-html img[alt*="level"]').get_attribute("src")
-    moved.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector('.widget-html img[alt="The picture for level 101."]', timeout=30_000)
-    assert page.locator('.widget-html img[alt*="level"]').get_attribute("src") != before
-
-    page.get_by_role("button", name="Use the camera").click()
-    page.get_by_role("button", name="Take the photo").click(timeout=30_000)
-    page.wait_for_selector('.widget-html img[alt="A corner of the photo."]', timeout=30_000)
-    page.screenshot(path=str(tmp_path / "widgets.png"))
+    after = plot.screenshot(path=f"{name}_turned.png")
+    front, turned = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float) for png in (before, after))
+    assert 0.05 < (front.min(axis=2) < 200).mean() < 0.7, "the face is there, and not all over the view"
+    assert np.abs(front - turned).mean() > 2, "the mouse turned nothing"
