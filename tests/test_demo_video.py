@@ -104,11 +104,15 @@ class Interrupted(FakeFitter):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_stop_finishes_the_frame_and_the_file(script, white, tmp_path, monkeypatch, capsys, name):
+def test_a_stop_finishes_the_frame_and_the_file(script, white, tmp_path, monkeypatch, capsys, request, name):
     if not hasattr(signal, name) or sys.platform == "win32":
         pytest.skip("Windows has no such signal for another process")
-    before = signal.getsignal(getattr(signal, name))
-    fitter = Interrupted(lambda: os.kill(os.getpid(), getattr(signal, name)))
+    number = getattr(signal, name)
+    ignored = signal.getsignal(number) is signal.SIG_IGN  # by nohup, under which tests may run
+    before = signal.SIG_DFL if ignored else signal.getsignal(number)
+    signal.signal(number, before)
+    request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN if ignored else before))
+    fitter = Interrupted(lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr(script, "open_models", lambda arguments: (FakeDetector(), fitter))
     options = ["--arrays", str(tmp_path / "faces.npz"), "--meshes", "ply"]
     assert script.main(["-f", str(white), "--out", str(tmp_path), *options]) == 130
@@ -118,7 +122,7 @@ def test_a_stop_finishes_the_frame_and_the_file(script, white, tmp_path, monkeyp
     assert len(list((tmp_path / "white.box_2d_sparse_meshes").iterdir())) == 3
     captured = capsys.readouterr()
     assert "Stopped" in captured.out and "3 frames" in captured.out
-    assert not list(tmp_path.glob(".*")) and signal.getsignal(getattr(signal, name)) is before
+    assert not list(tmp_path.glob(".*")) and signal.getsignal(number) is before
 
 
 def raising(error: BaseException):
