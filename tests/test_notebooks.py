@@ -116,6 +116,13 @@ def test_cells_are_short(source: Path):
 
 
 @EACH
+def test_a_lecture_names_the_open_networks(source: Path):
+    """Left to their default they would be the official ones for whoever has these, and give other numbers."""
+    calls = re.findall(r"\b(?:FaceBoxes|TDDFA|TDDFADetector)\(([^()]*)", source.read_text(encoding="utf-8"))
+    assert all(re.search(r"OPEN_WEIGHTS|open|=", call) for call in calls), calls
+
+
+@EACH
 def test_exercises_are_complete(source: Path):
     cells = lecture(source).cells
     written = [i for i, cell in enumerate(cells) if cell.metadata.get("nbgrader", {}).get("solution")]

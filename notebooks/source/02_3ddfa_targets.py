@@ -36,7 +36,7 @@ import trimesh
 from PIL import Image, ImageDraw
 from skimage.data import astronaut
 from tddfa import MorphableModel, TDDFA, draw_mesh, reference, rasterize, voxelize
-from tddfa.faceboxes import FaceBoxes
+from tddfa.faceboxes import OPEN_WEIGHTS, FaceBoxes
 from tddfa.geometry import image_from_roi, project, rotation_matrix, split_pose
 from tddfa.regressor import network_input
 from tddfa.voxelizer import open_edges
@@ -60,14 +60,14 @@ from vrnlib.surface import Surface, color_surface, extract_surface, simplify
 # > **Roi**: region of interest, the part of a picture that is looked at.
 
 # %% tags=["measured"]
-photo, detector, regressor = astronaut(), FaceBoxes(), TDDFA("open")
+photo, detector, regressor = astronaut(), FaceBoxes(OPEN_WEIGHTS), TDDFA("open")
 box = detector(photo)[0]
 parameters, rois = regressor(photo, box[None])
 roi, crop = rois[0], regressor.crop(photo, rois[0])
 entry = network_input(crop)
 print(f"box {box[:4].round()}, score {box[4]:.2f}; roi {roi.round()}")
 print(f"network: {entry.shape} from {entry.min():.2f} to {entry.max():.2f} → {parameters.shape}")
-assert np.allclose(roi, [148, 58, 303, 213], atol=4) and parameters.shape == (1, 62)
+assert np.allclose(roi, [151, 65, 304, 218], atol=4) and parameters.shape == (1, 62)
 marked = Image.fromarray(photo)
 ImageDraw.Draw(marked).rectangle(list(box[:4]), outline=(255, 140, 0), width=3)
 ImageDraw.Draw(marked).rectangle(list(roi), outline=(40, 120, 255), width=3)
