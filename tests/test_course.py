@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ EACH = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in
 #: Whole notebooks are run for these only, for all with VRN_COURSE=all (bash build.sh test-course).
 SOME = SOURCES if os.environ.get("VRN_COURSE") == "all" else SOURCES[:2]
 EXERCISES = exercises()
-#: Prints the largest memory that a kernel has had, GB.
+#: Prints the largest memory that a kernel has had, GB; only Linux tells it without that of the process that started it.
 PEAK = """
 import re
 from pathlib import Path
@@ -164,7 +165,9 @@ def test_undone_exercises_stop_nothing(source: Path, monkeypatch):
     how = {"timeout": 300, "kernel_name": "python3", "resources": resources, "skip_cells_with_tag": "long"}
     student.cells.append(nbformat.v4.new_code_cell(PEAK))
     NotebookClient(student, allow_errors=True, **how).execute()
-    assert 0.2 < float(student.cells.pop().outputs[0].text) <= student.metadata.workbook.memory_gb
+    peak = student.cells.pop()
+    if sys.platform == "linux":
+        assert 0.2 < float(peak.outputs[0].text) <= student.metadata.workbook.memory_gb
     failed = [c.id for c in student.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
     assert failed == [cell.id for cell in by_name(student, "check").values()]
     for cell in by_name(student, "check").values():

@@ -118,8 +118,11 @@ def test_cells_are_short(source: Path):
 @EACH
 def test_a_lecture_names_the_open_networks(source: Path):
     """Left to their default they would be the official ones for whoever has these, and give other numbers."""
-    calls = re.findall(r"\b(?:FaceBoxes|TDDFA|TDDFADetector)\(([^()]*)", source.read_text(encoding="utf-8"))
-    assert all(re.search(r"OPEN_WEIGHTS|open|=", call) for call in calls), calls
+    text = source.read_text(encoding="utf-8")
+    calls = re.findall(r"\bFaceBoxes\(([^()]*)|\bTDDFA\(([^()]*)", text)
+    assert all("OPEN_WEIGHTS" in boxes or '"open"' in regressor for boxes, regressor in calls), calls
+    detectors = re.findall(r"\bTDDFADetector\((.*)", text)
+    assert all("face_detector=" in given and "regressor=" in given for given in detectors), detectors
 
 
 @EACH

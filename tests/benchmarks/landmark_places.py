@@ -65,6 +65,11 @@ def shifts(errors: Array, axes: Array) -> Array:
     return found
 
 
+def percents(errors: Array, sizes: Array) -> Array:
+    """(F,) each face's mean error in the picture, in per cent of its box."""
+    return np.asarray(100 * np.linalg.norm(errors, axis=2).mean(axis=1) / sizes, np.float64)
+
+
 def along_surface(shift: Array, model: MorphableModel) -> Array:
     """The parts (68, 3) of shifts that lie in the mean face's surface."""
     face = model.reconstruct(np.zeros(model.w_shp.shape[1]), np.zeros(model.w_exp.shape[1]))
@@ -82,13 +87,13 @@ def main() -> None:
     official = None if options.model is None else MorphableModel.load(options.model)
     faces = FaceRenderer() if options.expressions else NeutralFaces()
     errors, axes, sizes = seen(TDDFA("mb05", model=official), faces, options.count)
-    percent = 100 * np.linalg.norm(errors, axis=2).mean(axis=1) / sizes
+    percent = percents(errors, sizes)
     usual = percent < np.percentile(percent, 85)  # the others were not understood by mb05
     shift = shifts(errors[usual], axes[usual])
     even = np.arange(usual.sum()) % 2 == 0
     halves = shifts(errors[usual][even], axes[usual][even]) - shifts(errors[usual][~even], axes[usual][~even])
     left = errors[usual] - np.einsum("fij,pj->fpi", axes[usual], shift)
-    after = 100 * np.linalg.norm(left, axis=2).mean(axis=1) / sizes[usual]
+    after = percents(left, sizes[usual])
     best, apart = percent[usual].mean(), np.abs(halves).mean()
     print(f"{options.count} faces; of the {usual.sum()} that mb05 understands best {best:.2f} % of the box,")
     print(f"{after.mean():.2f} % after the shifts; halves of the faces differ by {apart:.1f} mm a coordinate")

@@ -132,6 +132,13 @@ def test_helpers_work_in_jupyterlab(page, tmp_path: Path):
         assert page.query_selector_all(".jp-RenderedImage img"), "no stored picture beside the view"
         assert page.outside == []
 
+        moved = page.locator(".widget-slider [role=slider]").first
+        before = page.locator('.widget-html img[alt*="level"]').get_attribute("src")
+        moved.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector('.widget-html img[alt="The picture for level 101."]', timeout=30_000)
+        assert page.locator('.widget-html img[alt*="level"]').get_attribute("src") != before
+
         page.get_by_role("button", name="Use the camera").click()
         page.get_by_role("button", name="Take the photo").click(timeout=30_000)
         page.wait_for_selector('.widget-html img[alt="A corner of the photo."]', timeout=30_000)
