@@ -89,7 +89,7 @@ def page(sections: Sequence[str], lines: Sequence[str], figure: str, minutes: fl
         parts.append(f"## How cost grows\n\n![Curves of time over size]({figure})\n")
     parts.append(
         "Not on this page: how good the networks are (`open_family.py`, `turned.py`, `landmark_places.py`) and how "
-        "they learn (`optimizers.py`).\n"
+        "much each of its means gains (`ablation.py`).\n"
     )
     return "\n".join(parts)
 
