@@ -179,7 +179,7 @@ def test_solution_removal_keeps_the_rest():
 def test_changed_notebook_is_noticed(tmp_path: Path):
     (tmp_path / "source").mkdir()
     source = tmp_path / "source" / "00_tiny.py"
-    header = "# ---\n# jupyter:\n#   workbook: {minutes_cpu: 1, minutes_t4: 1, memory_gb: 1, download_mb: 0}\n# ---\n"
+    header = "# ---\n# jupyter:\n#   workbook: {minutes_cpu: 1, memory_gb: 1, download_mb: 0}\n# ---\n"
     source.write_text(header + '\n# %% [markdown]\n# # Tiny\n\n# %% tags=["setup"]\n\n# %%\n1 + 1\n', encoding="utf-8")
     course.build([source])
     assert course.stale(source) == []

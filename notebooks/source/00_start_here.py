@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 45, minutes_t4: 45, memory_gb: 1.5, download_mb: 0}
+#   workbook: {minutes_cpu: 45, memory_gb: 1.5, download_mb: 0}
 # ---
 
 # %% [markdown]

@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 105, minutes_t4: 105, memory_gb: 1, download_mb: 0}
+#   workbook: {minutes_cpu: 105, memory_gb: 1, download_mb: 0}
 # ---
 
 # %% [markdown]

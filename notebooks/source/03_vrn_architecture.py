@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 110, minutes_t4: 110, memory_gb: 1.5, download_mb: 0}
+#   workbook: {minutes_cpu: 110, memory_gb: 1.5, download_mb: 0}
 # ---
 
 # %% [markdown]

@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 110, minutes_t4: 110, memory_gb: 2, download_mb: 0}
+#   workbook: {minutes_cpu: 110, memory_gb: 2, download_mb: 0}
 # ---
 
 # %% [markdown]
@@ -405,13 +405,13 @@ check_train(train)
 # %% tags=["measured", "long"]
 def small_pairs(seed: int, count: int) -> tuple[Tensor, Tensor]:
     """Crops of 64 pixels (N, 3, 64, 64), and their solids, 16 × 16 columns of 200 slices."""
-    images, solids = [], []
+    images, solids = np.zeros((count, 3, 64, 64), np.uint8), np.zeros((count, 200, 16, 16), bool)
     for index in range(count):
         sample = render_pair(seed, index, size=64)
         vertices = np.float32(3 * sample.vertices + [1, 1, 0])  # where they are in a whole crop
-        images.append(sample.image.transpose(2, 0, 1))
-        solids.append(voxelize(*sample.model.close(vertices), step=12)[0])
-    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(solids))
+        images[index] = sample.image.transpose(2, 0, 1)
+        solids[index] = voxelize(*sample.model.close(vertices), step=12)[0]
+    return torch.from_numpy(images), torch.from_numpy(solids)
 
 known, unseen = small_pairs(21, 4500), small_pairs(22, 128)
 print("known ", tuple(known[0].shape), tuple(known[1].shape))

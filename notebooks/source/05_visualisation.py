@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 150, minutes_t4: 150, memory_gb: 1, download_mb: 0}
+#   workbook: {minutes_cpu: 150, memory_gb: 1, download_mb: 0}
 # ---
 
 # %% [markdown]

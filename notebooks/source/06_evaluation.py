@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   workbook: {minutes_cpu: 120, minutes_t4: 120, memory_gb: 1, download_mb: 0}
+#   workbook: {minutes_cpu: 120, memory_gb: 1, download_mb: 0}
 # ---
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""In a real browser: the saved page shows a face, and a notebook runs in JupyterLab with a living 3D view."""
+"""In a real browser: the saved page shows a face, notebooks run in JupyterLab with living 3D views and checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vrnlib.course import lecture_path, source_files
+from vrnlib.course import lecture_path, source_files, student_path
 from vrnlib.show import k3d_html
 from vrnlib.surface import extract_surface
 
@@ -111,6 +111,23 @@ def wait_until_ready(page) -> None:
     page.wait_for_timeout(3000)  # the indicator may say idle before the kernel is connected
 
 
+def open_from_list(page, address: str, name: str) -> None:
+    """Open a notebook as a student does: from the list of files."""
+    page.goto(address.format(""))
+    page.locator(".jp-DirListing-item", has_text=name).dblclick(timeout=180_000)
+    wait_until_ready(page)
+
+
+def run_all(page) -> None:
+    """Run all cells, and wait for the kernel; the page may still draw widgets then."""
+    page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+    page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
+    prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(one => one.textContent)"
+    waiting = f"{prompts}.some(one => one.includes('*'))"
+    page.wait_for_function(f"() => {waiting}", timeout=60_000)
+    page.wait_for_function(f"() => !{waiting}", timeout=900_000)
+
+
 def test_helpers_work_in_jupyterlab(page, tmp_path: Path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -154,19 +171,11 @@ def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views:
     (tmp_path / "files").mkdir()
     shutil.copy(lecture, tmp_path / "files")
     with jupyterlab(tmp_path / "files", tmp_path) as address:
-        page.goto(address.format(""))
-        page.locator(".jp-DirListing-item", has_text=lecture.name).dblclick(timeout=180_000)
-        wait_until_ready(page)
-        page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
-        page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
-        prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(one => one.textContent)"
-        waiting = f"{prompts}.some(one => one.includes('*'))"
-        page.wait_for_function(f"() => {waiting}", timeout=60_000)
-        page.wait_for_function(f"() => !{waiting}", timeout=900_000)
+        open_from_list(page, address, lecture.name)
+        run_all(page)
         errors = page.locator("[data-mime-type='application/vnd.jupyter.error'], [data-mime-type*='stderr']")
         assert errors.count() == 0, errors.all_inner_texts()
 
-        # The kernel's part is done; the page draws its widgets after that, in its own time.
         plots = page.locator(".jp-OutputArea-child:has(canvas):not(:has(.jp-OutputArea-child))")
         sliders = page.locator(".widget-hslider")
         drawn = pytest.importorskip("playwright.sync_api").expect
@@ -185,6 +194,33 @@ def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views:
             page.wait_for_function(changed, arg=[box.element_handle(), before])
             box.screenshot(path=tmp_path / f"slider_{name}.png")
         assert {url for url in page.outside if not url.endswith("/colab-badge.svg")} == set()
+
+
+def test_a_student_is_told_of_a_mistake_and_goes_on(page, tmp_path: Path):
+    """The copy as handed out: a stub, a wrong answer and a right one are told apart below the cell that checks them."""
+    expect = pytest.importorskip("playwright.sync_api").expect
+    copy = student_path(source_files(["00"])[0])
+    (tmp_path / "files").mkdir()
+    shutil.copy(copy, tmp_path / "files")
+    cells = nbformat.read(copy, as_version=4).cells
+    places = {cell.id: number for number, cell in enumerate(cells)}
+    head = "def slice_of_depth(z, offset):\n    return "
+    told = [(head + "z + offset", "the depth is not doubled"), (head + "2 * z + offset", "✓ slice_of_depth: right")]
+    with jupyterlab(tmp_path / "files", tmp_path) as address:
+        open_from_list(page, address, copy.name)
+        run_all(page)
+        stub, check = (
+            page.locator(".jp-Notebook .jp-Cell").nth(places[f"{prefix}slice_of_depth"]) for prefix in ("", "check_")
+        )
+        expect(check.locator(".jp-OutputArea")).to_contain_text("is still the stub", timeout=60_000)
+        for answer, verdict in told:
+            stub.locator(".cm-content").click()
+            page.keyboard.press("Control+A")
+            page.keyboard.insert_text(answer)
+            page.keyboard.press("Shift+Enter")
+            page.keyboard.press("Shift+Enter")
+            expect(check.locator(".jp-OutputArea")).to_contain_text(verdict, timeout=60_000)
+            check.screenshot(path=tmp_path / f"check_{len(verdict)}.png")
 
 
 def turn(page, plot, name: Path) -> None:

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--port must be between 1 and 65535, got {arguments.port}; name another one.")
     try:
         from vrnlib.commands.page import serving
-    except ImportError as error:
-        raise ValueError("The app needs the package gradio; type pip install 'vrn-workbook[app]'.") from error
+    except ModuleNotFoundError as error:
+        raise ValueError(f"The app needs the package {error.name}; type pip install 'vrn-workbook[app]'.") from error
     from vrnlib.landmarks import official
     from vrnlib.landmarks.detectors import Detector, FaceAlignmentDetector, OpenDetector, TDDFADetector
     from vrnlib.reconstruct import open_networks

@@ -3,7 +3,7 @@
 ``python -m vrnlib.course build | execute | check [NAME ...]``, ``… assignments DIR``, ``… site DIR``
 
 A source is ``notebooks/source/NN_name.py`` in jupytext's percent format. Its header carries the numbers that readers
-plan with (``workbook: {minutes_cpu, minutes_t4, memory_gb, download_mb}``). In its text these marks are filled in:
+plan with (``workbook: {minutes_cpu, memory_gb, download_mb}``). In its text these marks are filled in:
 ``{{badge}}``, ``{{prerequisites}}``, ``{{links}}``. Cells carry marks of their own. An exercise is five cells:
 
 1. text: what is to be written (``### Your turn: name``),

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from vrnlib.course.copies import ANSWER, STUB, without_details, write
+from vrnlib.course.copies import ANSWER, STUB, goes_on, without_details, write
 from vrnlib.course.sources import DETAILS, FOLDED, CourseError, nbgrader_marks, read_source, source_files
 
 CONFIGURATION = f'''\
@@ -83,6 +83,7 @@ def assignment(lecture: NotebookNode) -> NotebookNode:
         notebook.cells.append(cell)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            goes_on(cell)
             for key in FOLDED:
                 cell.metadata.pop(key, None)
             if "check" in workbook:

@@ -30,7 +30,7 @@ if importlib.util.find_spec("vrnlib") is None:
     subprocess.run([*pip, *own, source], check=True)"""
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-NUMBERS = ("minutes_cpu", "minutes_t4", "memory_gb", "download_mb")
+NUMBERS = ("minutes_cpu", "memory_gb", "download_mb")
 #: A folded part of a text: its title and what is in it.
 DETAILS = re.compile(r"<details><summary>(.*?)</summary>\n(.*?)</details>\n?", re.DOTALL)
 #: Folds the code of a cell, in JupyterLab and in Colab.
@@ -87,7 +87,7 @@ def prerequisites(numbers: dict[str, Any]) -> str:
     """The line of costs at the top of a notebook, from the source's header."""
     download = f"{numbers['download_mb']} MB" if numbers["download_mb"] else "none"
     return (
-        f"**Time** {numbers['minutes_cpu']} min on a CPU, {numbers['minutes_t4']} min on a T4 · "
+        f"**Time** {numbers['minutes_cpu']} min on a CPU · "
         f"**Memory** {numbers['memory_gb']} GB · **Download** {download} · **Needs no GPU**"
     )
 
