@@ -10,8 +10,8 @@ RUN python -m venv /opt/vrn \
     && /opt/vrn/bin/pip install --no-cache-dir -c constraints.txt ".[app]"
 
 FROM python:3.12-slim
-# What OpenCV's wheel expects of the system.
-RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/* \
+# What OpenCV's wheel and the compiled core expect of the system.
+RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 libgomp1 && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home vrn
 COPY --from=build /opt/vrn /opt/vrn
 USER vrn

@@ -268,7 +268,7 @@ def in_docker(path: str) -> bool:
 
 
 def test_the_dockerfile_keeps_to_the_tree():
-    """What cannot be built here: its paths, what COPY takes, an ordinary user, and a command that the parser knows."""
+    """Without building it: its paths, what COPY takes, an ordinary user, and a command that the parser knows."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.split(maxsplit=1) for line in dockerfile.splitlines() if line and not line.startswith("#")]
     sources = [word for name, rest in lines if name == "COPY" and "--from" not in rest for word in rest.split()[:-1]]
@@ -280,6 +280,9 @@ def test_the_dockerfile_keeps_to_the_tree():
     assert not any(file.startswith(("tests/", "notebooks/")) for file in taken)
     for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split():  # runs, compiled modules
         assert not in_docker(line.rstrip("/").replace("*", "x")), line
+
+    last = dockerfile.rpartition("\nFROM")[2]
+    assert {"libgl1", "libglib2.0-0", "libgomp1"} <= set(last.split()), "OpenCV, and OpenMP of the core, need them"
 
     names = [name for name, _ in lines]
     user = [rest for name, rest in lines if name == "USER"]

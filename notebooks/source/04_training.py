@@ -461,7 +461,7 @@ task = small_task(known[1])
 print(f"{count_parameters(task.network):,} parameters")
 usual = {"batch": 16, "rate": 3e-3, "warmup": 50, "workers": 0, "averaging": 0.99}
 with TemporaryDirectory() as place:
-    schedule = TrainingConfig(steps=1800, report=100, **usual)
+    schedule = TrainingConfig(steps=1500, report=100, **usual)
     trained = fit(task, schedule, place, progress=False, on_report=live)
 
 # %% tags=["measured", "long"]
