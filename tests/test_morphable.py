@@ -374,6 +374,11 @@ def test_damaged_archives_are_told(tmp_path):
     (tmp_path / "face.npz").write_bytes(whole[:-2000])
     with pytest.raises(ValueError, match="damaged"):
         MorphableModel.load(tmp_path / "face.npz")
+    end = whole.rindex(b"PK\x05\x06") + 16  # where the zip's table begins: members then lie before the file
+    later = int.from_bytes(whole[end : end + 4], "little") + len(whole)
+    (tmp_path / "face.npz").write_bytes(whole[:end] + later.to_bytes(4, "little") + whole[end + 4 :])
+    with pytest.raises(ValueError, match=r"face\.npz \(Invalid argument\)"):
+        MorphableModel.load(tmp_path / "face.npz")
 
 
 def test_bombs_pipes_and_promises_are_told(tmp_path):

@@ -255,6 +255,14 @@ def test_a_header_that_asks_for_an_absurd_network_is_refused(tmp_path, wrong):
         load_network(path)
 
 
+@pytest.mark.parametrize("kind", ["GAN", ["VRN"], {"VRN": 1}, None], ids=str)
+def test_a_header_of_an_unknown_kind_is_refused(tmp_path, kind):
+    path, network = tmp_path / "a.safetensors", VRN(SMALL)
+    save_tensors(path, network.state_dict(), "vrn", {"class": kind, "config": asdict(SMALL)})
+    with pytest.raises(ValueError, match=r"a.safetensors holds a .* this version knows .*VRN"):
+        load_network(path)
+
+
 def test_a_header_larger_than_its_tensors_takes_no_memory(tmp_path, monkeypatch):
     """The largest network would take 17 GB; that the tensors are smaller is found before it has any memory."""
     path, made = tmp_path / "a.safetensors", []

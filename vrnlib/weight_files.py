@@ -191,8 +191,8 @@ def _built(kind: str, config: VRNConfig | FANConfig) -> nn.Module:
 def _config(header: dict[str, Any], path: Path) -> VRNConfig | FANConfig:
     """The configuration of a header. Raises ValueError for unknown names and for numbers that nobody needs."""
     kind, said = header["class"], header["config"]
-    if kind not in CONFIGS:
-        raise ValueError(f"{path} holds a {kind!r}; this version knows {', '.join(CONFIGS)}")
+    if not isinstance(kind, str) or kind not in CONFIGS:
+        raise ValueError(f"{path} holds a {str(kind)[:40]!r}; this version knows {', '.join(CONFIGS)}")
     known = {one.name for one in fields(CONFIGS[kind])}
     for name, value in said.items() if isinstance(said, dict) else [("config", said)]:
         if name == "nesting":

@@ -66,8 +66,9 @@ class Archive:
             raise self._damaged(error) from None
 
     def _damaged(self, error: BaseException) -> ValueError:
+        reason = getattr(error, "strerror", None) or error  # an offset of the zip may lead the system astray
         return ValueError(
-            f"Expected {self._what}, got damaged or other data in {self._path} ({error}); make or get the file again."
+            f"Expected {self._what}, got damaged or other data in {self._path} ({reason}); make or get the file again."
         )
 
 
