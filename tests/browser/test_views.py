@@ -199,6 +199,7 @@ def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views:
 def test_a_student_is_told_of_a_mistake_and_goes_on(page, tmp_path: Path):
     """The copy as handed out: a stub, a wrong answer and a right one are told apart below the cell that checks them."""
     expect = pytest.importorskip("playwright.sync_api").expect
+    page.set_default_timeout(240_000)  # the page is busy while it draws its 3D views
     copy = student_path(source_files(["00"])[0])
     (tmp_path / "files").mkdir()
     shutil.copy(copy, tmp_path / "files")
