@@ -250,7 +250,7 @@ FAULTS = (
           'cell.metadata["tags"] = ["raises-exception"]', "pass",
           "test_course.py::test_undone_exercises_stop_nothing"),
     Fault("an error of the system is told without its number", CORE + "archives.py",
-          'getattr(error, "strerror", None) or error', "error",
+          "sentence(error)", "error",
           "test_morphable.py::test_damaged_archives_are_told"),
     Fault("a header is anybody's JSON, its class need not be a word", "vrnlib/weight_files.py",
           "not isinstance(kind, str) or kind not in CONFIGS", "kind not in CONFIGS",

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from .console import sentence
 from .files import check_file
 
 __all__ = ["Archive", "array_from", "read_npy"]
@@ -66,7 +67,7 @@ class Archive:
             raise self._damaged(error) from None
 
     def _damaged(self, error: BaseException) -> ValueError:
-        reason = getattr(error, "strerror", None) or error  # an offset of the zip may lead the system astray
+        reason = sentence(error)  # also of the system, which an offset of the zip may lead astray
         return ValueError(
             f"Expected {self._what}, got damaged or other data in {self._path} ({reason}); make or get the file again."
         )

@@ -178,15 +178,15 @@ def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views:
 
         plots = page.locator(".jp-OutputArea-child:has(canvas):not(:has(.jp-OutputArea-child))")
         sliders = page.locator(".widget-hslider")
-        drawn = pytest.importorskip("playwright.sync_api").expect
-        drawn(plots).to_have_count(views, timeout=240_000)
-        drawn(sliders.locator("label")).to_have_text(moved, timeout=240_000)
+        expect = pytest.importorskip("playwright.sync_api").expect
+        expect(plots).to_have_count(views, timeout=240_000)
+        expect(sliders.locator("label")).to_have_text(moved, timeout=240_000)
         assert "Error displaying widget" not in page.inner_text("body")
         for index in range(views):
             turn(page, plots.nth(index), tmp_path / f"view_{index}")
         for index, name in enumerate(moved):
             box = page.locator(".widget-vbox", has=sliders.nth(index)).last
-            drawn(box.locator("img")).to_have_attribute("src", re.compile("."))
+            expect(box.locator("img")).to_have_attribute("src", re.compile("."))
             before = box.locator("img").get_attribute("src")
             sliders.nth(index).locator("[role=slider]").focus()
             page.keyboard.press("PageUp")
