@@ -174,6 +174,17 @@ def test_which_way_is_up(answers, turned, calls):
     assert (image == np.rot90(CORNER, turned)).all()
 
 
+def test_faceboxes_own_score_must_be_higher_to_be_sure():
+    answers = [face_at(0, 0.8)], [], [face_at(0, 0.95)], []
+    for name, calls, turned in (("open", 1, 0), ("tddfa", 4, 2)):
+        detector = Turning(*answers)
+        detector.name = name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Note)
+            _, (face,) = upright(CORNER, detector)
+        assert (detector.calls, face.turned) == (calls, turned)
+
+
 def test_a_lying_face_that_no_turn_shows_upright_is_refused():
     assert upright(CORNER, Turning([face_at(85, 0.9)], [], [], []))[1] == []
     assert upright(CORNER, Turning([], [], [], []))[1] == []

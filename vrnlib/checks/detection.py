@@ -53,16 +53,28 @@ def _target_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 
 
 def _map_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    """Blurred maps with the largest cell inside, then at an edge."""
+    """Maps with the largest cell inside, its larger neighbors on drawn sides, never all the same; then at an edge."""
     cases = []
-    for shape, edge in (((7, 9), None), ((9, 6), None), ((32, 32), None), ((8, 8), 0), ((6, 9), 1)):
-        heatmap = rng.random(shape)
+    sides = rng.permutation([(-1, 1), (1, -1), (-1, -1)])
+    for shape, (across, down) in zip(((7, 9), (9, 6), (32, 32)), sides, strict=True):
+        y, x = (int(rng.integers(1, size - 1)) for size in shape)
+        cases.append((_peak(rng, shape, y, x, [(y, x + across), (y + down, x)]),))
+    for shape, edge in (((8, 8), 0), ((6, 9), 1)):
         place = [int(rng.integers(1, size - 1)) for size in shape]
-        if edge is not None:
-            place[edge] = int(rng.choice([0, shape[edge] - 1]))
-        heatmap[tuple(place)] = 2.0
-        cases.append((heatmap / heatmap.sum(),))
+        place[edge] = int(rng.choice([0, shape[edge] - 1]))
+        cases.append((_peak(rng, shape, *place, []),))
     return cases
+
+
+def _peak(
+    rng: np.random.Generator, shape: tuple[int, int], y: int, x: int, larger: list[tuple[int, int]]
+) -> np.ndarray:
+    """Noise with its largest cell at (y, x), and cells that are larger than all others but this one; its sum is 1."""
+    heatmap = rng.random(shape)
+    for place in larger:
+        heatmap[place] = 1.5
+    heatmap[y, x] = 2.0
+    return np.asarray(heatmap / heatmap.sum())
 
 
 def _box_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
