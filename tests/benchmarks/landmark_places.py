@@ -6,7 +6,8 @@ For each landmark of the viewer's left half and the midline: how far from its ve
 frame (x to the viewer's right, y up, z out of the face). That is the shift that explains best, over all poses, where
 mb05 finds the point and its mirror image in the picture. The part of it along the surface is what moving a landmark can
 follow; the part across says that the official mean face is another one. The error before and after the shifts says how
-much of what mb05 and the renders disagree about is constant.
+much of what mb05 and the renders disagree about is constant. The last column is where the official mean face has the
+point, once its 68 points were laid over the open one's: what of a shift is not a matter of places, but of mb05's faces.
 
 Needs the official weights and face model. Nothing here is a photograph.
 """
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tddfa import TDDFA
+from tddfa.geometry import fit_similarity
 from tddfa.ibug import CLOSED_LINES, MIRRORED, OPEN_LINES
 from tddfa.mesh import summed_normals
 from tddfa.morphable import MorphableModel
@@ -78,6 +80,20 @@ def along_surface(shift: Array, model: MorphableModel) -> Array:
     return np.asarray(shift - (shift * normals).sum(axis=1, keepdims=True) * normals, np.float64)
 
 
+def between_means(official: MorphableModel, model: MorphableModel) -> Array:
+    """(68, 3) mm from the open mean face's landmarks to the official one's, by the similarity that fits them best."""
+    theirs, ours = mean_landmarks(official), mean_landmarks(model)
+    scale, rotation, translation = fit_similarity(theirs, ours)
+    return np.asarray(scale * theirs @ rotation.T + translation - ours, np.float64)
+
+
+def mean_landmarks(model: MorphableModel) -> Array:
+    """(68, 3), symmetric, in the model's unit."""
+    face = model.reconstruct(np.zeros(model.w_shp.shape[1]), np.zeros(model.w_exp.shape[1]))
+    points = face[model.landmark_vertices].astype(np.float64)
+    return np.asarray((points + points[MIRRORED] * [-1, 1, 1]) / 2, np.float64)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=400)
@@ -86,7 +102,8 @@ def main() -> None:
     options = parser.parse_args()
     official = None if options.model is None else MorphableModel.load(options.model)
     faces = FaceRenderer() if options.expressions else NeutralFaces()
-    errors, axes, sizes = seen(TDDFA("mb05", model=official), faces, options.count)
+    regressor = TDDFA("mb05", model=official)
+    errors, axes, sizes = seen(regressor, faces, options.count)
     percent = percents(errors, sizes)
     usual = percent < np.percentile(percent, 85)  # the others were not understood by mb05
     shift = shifts(errors[usual], axes[usual])
@@ -97,12 +114,14 @@ def main() -> None:
     best, apart = percent[usual].mean(), np.abs(halves).mean()
     print(f"{options.count} faces; of the {usual.sum()} that mb05 understands best {best:.2f} % of the box,")
     print(f"{after.mean():.2f} % after the shifts; halves of the faces differ by {apart:.1f} mm a coordinate")
-    print("\n| point | shift (x, y, z), mm | along the surface | length |\n|---|---|---|---|")
-    along = along_surface(shift, faces.model)
+    print("\n| point | shift (x, y, z), mm | along the surface | length | official mean face |\n|---|---|---|---|---|")
+    along, means = along_surface(shift, faces.model), between_means(regressor.model, faces.model)
     points = np.concatenate([np.arange(68)[line] for line in (*OPEN_LINES, *CLOSED_LINES)])
     for point in points[points <= MIRRORED[points]]:
-        numbers = ("  ".join(f"{number:+.1f}" for number in row[point]) for row in (shift, along))
-        print(f"| {point} | {' | '.join(numbers)} | {np.linalg.norm(along[point]):.1f} |")
+        first, second, last = ("  ".join(f"{n:+.1f}" for n in row[point]) for row in (shift, along, means))
+        print(f"| {point} | {first} | {second} | {np.linalg.norm(along[point]):.1f} | {last} |")
+    alike = np.corrcoef(shift.ravel(), means.ravel())[0, 1]
+    print(f"\nshifts and the difference of the mean faces: correlation {alike:.2f}")
 
 
 if __name__ == "__main__":
