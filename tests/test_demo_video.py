@@ -103,15 +103,21 @@ class Interrupted(FakeFitter):
         return super().__call__(image, boxes, crop_policy=crop_policy)
 
 
+def not_ignored(number: signal.Signals, request):
+    """A signal's handler, once it is not to be ignored: by nohup or in the background, where tests may run."""
+    ignored = signal.getsignal(number) is signal.SIG_IGN
+    standard = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = standard if ignored else signal.getsignal(number)
+    signal.signal(number, before)
+    request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN if ignored else before))
+    return before
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stop_finishes_the_frame_and_the_file(script, white, tmp_path, monkeypatch, capsys, request, name):
     if not hasattr(signal, name) or sys.platform == "win32":
         pytest.skip("Windows has no such signal for another process")
-    number = getattr(signal, name)
-    ignored = signal.getsignal(number) is signal.SIG_IGN  # by nohup, under which tests may run
-    before = signal.SIG_DFL if ignored else signal.getsignal(number)
-    signal.signal(number, before)
-    request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN if ignored else before))
+    number, before = getattr(signal, name), not_ignored(getattr(signal, name), request)
     fitter = Interrupted(lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr(script, "open_models", lambda arguments: (FakeDetector(), fitter))
     options = ["--arrays", str(tmp_path / "faces.npz"), "--meshes", "ply"]
@@ -142,13 +148,14 @@ def test_frames_before_an_error_are_kept(script, white, tmp_path, monkeypatch, c
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_second_stop_does_not_wait(script, white, tmp_path, monkeypatch):
+def test_a_second_stop_does_not_wait(script, white, tmp_path, monkeypatch, request):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
     if sys.platform == "win32":
         pytest.skip("Windows has no such signal for another process")
+    not_ignored(signal.SIGINT, request)
     monkeypatch.setattr(script, "open_models", lambda arguments: (FakeDetector(), Interrupted(twice)))
     assert script.main(["-f", str(white), "--out", str(tmp_path)]) == 130
     assert len(list(VideoReader(tmp_path / "white.box_2d_sparse.mp4"))) == 2
