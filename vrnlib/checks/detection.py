@@ -62,7 +62,7 @@ def _map_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     for shape, edge in (((8, 8), 0), ((6, 9), 1)):
         place = [int(rng.integers(1, size - 1)) for size in shape]
         place[edge] = int(rng.choice([0, shape[edge] - 1]))
-        cases.append((_peak(rng, shape, *place, []),))
+        cases.append((_peak(rng, shape, place[0], place[1], []),))
     return cases
 
 
