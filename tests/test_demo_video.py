@@ -117,7 +117,8 @@ def not_ignored(number: signal.Signals, request):
 def test_a_stop_finishes_the_frame_and_the_file(script, white, tmp_path, monkeypatch, capsys, request, name):
     if not hasattr(signal, name) or sys.platform == "win32":
         pytest.skip("Windows has no such signal for another process")
-    number, before = getattr(signal, name), not_ignored(getattr(signal, name), request)
+    number = getattr(signal, name)
+    before = not_ignored(number, request)
     fitter = Interrupted(lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr(script, "open_models", lambda arguments: (FakeDetector(), fitter))
     options = ["--arrays", str(tmp_path / "faces.npz"), "--meshes", "ply"]

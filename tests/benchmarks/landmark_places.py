@@ -74,8 +74,7 @@ def percents(errors: Array, sizes: Array) -> Array:
 
 def along_surface(shift: Array, model: MorphableModel) -> Array:
     """The parts (68, 3) of shifts that lie in the mean face's surface."""
-    face = model.reconstruct(np.zeros(model.w_shp.shape[1]), np.zeros(model.w_exp.shape[1]))
-    normals = summed_normals(face, model.tri)[model.landmark_vertices]
+    normals = model.landmarks(summed_normals(model.mean, model.tri))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return np.asarray(shift - (shift * normals).sum(axis=1, keepdims=True) * normals, np.float64)
 
@@ -89,8 +88,7 @@ def between_means(official: MorphableModel, model: MorphableModel) -> Array:
 
 def mean_landmarks(model: MorphableModel) -> Array:
     """(68, 3), symmetric, in the model's unit."""
-    face = model.reconstruct(np.zeros(model.w_shp.shape[1]), np.zeros(model.w_exp.shape[1]))
-    points = face[model.landmark_vertices].astype(np.float64)
+    points = model.landmarks(model.mean).astype(np.float64)
     return np.asarray((points + points[MIRRORED] * [-1, 1, 1]) / 2, np.float64)
 
 

@@ -39,8 +39,8 @@ SIZES = (2.0, 0.7)
 SURE = 0.7
 """A face with this score stands upright: nearly all do that have it, and hardly any of those on their head."""
 
-TDDFA_SURE = 0.85
-"""The same for FaceBoxes' own scores, which are higher (`tests/benchmarks/turned.py`)."""
+SURE_BY_DETECTOR = {"tddfa": 0.85, "points": 0.0}
+"""Where it is another: FaceBoxes' own scores are higher (`tests/benchmarks/turned.py`), given points always right."""
 
 GAIN = 0.1
 """By how much the best score must be better in a turned photo; upright photos are the rule."""
@@ -122,8 +122,7 @@ def upright(image: Photo, detector: Detector) -> tuple[Photo, list[Landmarks]]:
     """
     image = as_photo(image)
     faces = detector(image)
-    sure = TDDFA_SURE if detector.name == "tddfa" else SURE
-    if detector.name == "points" or _upright_score(faces) >= sure:
+    if _upright_score(faces) >= SURE_BY_DETECTOR.get(detector.name, SURE):
         return image, faces
     ways = [(_upright_score(faces) + GAIN, 0, image, faces)]
     for turns in (1, 3, 2):
