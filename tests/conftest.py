@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,11 @@ def assets() -> Path:
 def reference() -> Path:
     """Folder of reference results ($VRN_REFERENCE), or skip."""
     return _folder_from_environment("VRN_REFERENCE")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this computer on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import importlib.metadata
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,12 @@ def test_it_names_what_is_there(capsys):
     assert {"torch", "tddfa._raster", "vrn_open", "open_face", "mb05_open", "gradio"} <= names
     assert "MIT, trained here" in shown and "CC0" in shown
     assert code == (1 if {"missing", "damaged", "failed"} & {line.split()[0] for line in shown.splitlines()} else 0)
+
+
+def test_it_looks_at_all_weights():
+    root = Path(cli.__file__).parent.parent
+    committed = [*root.glob("vrnlib/weights/*.safetensors"), *root.glob("*/tddfa/data/*.safetensors")]
+    assert {path.name for path in committed} == {p.name for p in doctor.own_paths() if p.suffix == ".safetensors"}
 
 
 def test_it_tells_of_the_official_files(monkeypatch, tmp_path, capsys):

@@ -25,7 +25,13 @@ from vrnlib.network import (
     landmark_channels,
     load_reference_state_dict,
 )
+from vrnlib.training.augment import Augmentation
+from vrnlib.training.batches import rgb_input
+from vrnlib.training.config import plain, read_recipes
+from vrnlib.training.data import VALIDATION_SEED, RenderedFaces
+from vrnlib.training.vrn import VolumePairs, volume_iou
 from vrnlib.weight_files import (
+    OPEN_VRNS,
     WEIGHTS,
     half_tensors,
     load_network,
@@ -49,6 +55,34 @@ def test_defaults_and_presets_are_those_of_the_committed_weights(name, config):
     network = load_network(name)
     assert network.config == config() and f"{count_parameters(network):,} parameters" in card(name)
     assert f"{count_parameters(network):,} parameters" in config.open.__doc__
+
+
+@pytest.mark.parametrize(("name", "kind"), [("vrn_guided_open", VRNGuided), ("vrn_multitask_open", VRNMultitask)])
+def test_the_rest_of_the_family_has_the_size_of_the_open_vrn(name, kind):
+    """And the header says how it was trained: as the last training of the preset."""
+    network = load_vrn(name)
+    assert type(network) is kind and network.config == VRNConfig.open()
+    assert f"{count_parameters(network):,} parameters" in card(name)
+    told, recipe = read_header(name)["notes"]["config"], plain(read_recipes(name)[-1])
+    same = recipe.keys() - {"init", "cache", "device", "precision", "workers"}
+    assert {key: told[key] for key in same} == {key: recipe[key] for key in same}
+
+
+@torch.inference_mode()
+def test_the_open_family_sees_faces_that_training_never_saw(tmp_path):
+    """Guided believes its landmarks: wrong ones harm it. Multitask's maps are highest where the landmarks lie."""
+    faces = RenderedFaces(tmp_path, seed=VALIDATION_SEED, count=4)
+    pairs = VolumePairs(faces, augmentation=Augmentation.none(), seed=0, size=128, landmarks=0)
+    images, solids, points = (torch.stack(parts) for parts in zip(*[pairs[i] for i in range(4)], strict=True))
+    plain_vrn, guided, multitask = (load_vrn(name) for name in OPEN_VRNS)
+    volume, maps = multitask.lattice_logits(rgb_input(images))
+    answers = [plain_vrn.lattice_logits(rgb_input(images)), guided.lattice_logits(rgb_input(images), points), volume]
+    assert all(volume_iou(answer, solids).mean() > 0.85 for answer in answers)
+    astray = guided.lattice_logits(rgb_input(images), points + torch.tensor([8.0, 0]))
+    assert volume_iou(astray, solids).mean() < volume_iou(answers[1], solids).mean() - 0.02
+    highest = maps.flatten(2).argmax(2)
+    found = 4 * torch.stack([highest % 32, highest // 32], dim=2) + 1.5
+    assert (found - points).norm(dim=2).mean() < 4, "cells are 4 pixels wide"
 
 
 def test_the_whole_log_of_the_open_vrn_ends_as_its_weights_do():

@@ -48,18 +48,10 @@ def train_as_one_of_two(rank: int, folder: str, port: int) -> None:
     torch.distributed.destroy_process_group()
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def test_two_processes_have_the_losses_of_one_with_the_same_batch(tmp_path):
+def test_two_processes_have_the_losses_of_one_with_the_same_batch(tmp_path, free_port):
     """With batch normalisation in the network, so its statistics are those of the whole batch too."""
     torch.multiprocessing.start_processes(
-        train_as_one_of_two, (str(tmp_path / "two"), free_port()), nprocs=2, start_method="forkserver"
+        train_as_one_of_two, (str(tmp_path / "two"), free_port), nprocs=2, start_method="forkserver"
     )
     fit(exact_task(), config(**SHORT), tmp_path / "one", progress=False)
     one, two = log_of(tmp_path / "one"), log_of(tmp_path / "two")

@@ -33,6 +33,9 @@ Network = TypeVar("Network", VRN, VRNGuided, VRNMultitask, FAN)
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of this package's own weights."""
 
+OPEN_VRNS = ("vrn_open", "vrn_guided_open", "vrn_multitask_open")
+"""Names of the package's VRNs, the paper's three; the first is the one that is used where none is named."""
+
 LARGEST = {"hourglasses": 8, "depth": 6, "residuals": 8}
 LARGEST_OF_OTHERS = 1024
 """What a file may ask for in its configuration. The released VRN has 2, 4 and 3, and 256 features."""
@@ -91,7 +94,7 @@ def save_network(path: str | Path, network: AnyVRN | FAN, *, notes: dict[str, An
 
 
 def weights_path(name: str | Path) -> Path:
-    """Where weights lie: "vrn_open" and "fan_open" name the package's own, anything else is a file's path.
+    """Where weights lie: names such as "vrn_open" are the package's own, anything else is a file's path.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -145,7 +148,8 @@ def load_network(name: str | Path, kind: type[nn.Module] | None = None) -> nn.Mo
     running anything in it. As released, its batch normalisations use their running statistics.
 
     Args:
-        name: "vrn_open" or "fan_open" for the weights of this package, or the path of a .safetensors or .pth file.
+        name: one of `OPEN_VRNS` or "fan_open" for the weights of this package, or the path of a .safetensors or .pth
+            file.
         kind: the class, where only one will do.
 
     Raises:

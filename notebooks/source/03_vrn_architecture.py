@@ -425,7 +425,8 @@ assert stem + 2 * stage + head == count_parameters(reference) == 19_184_968
 #
 # The paper tries two variants [1, § 3.3 and 3.4, figure 3]. **Guided** gets the 68 landmarks as Gaussian pictures
 # beside the crop. **Multitask** shares one hourglass and then splits: one for the landmarks' heat maps, one for the
-# volume. In the paper's table Guided is the best of the three (notebook 6).
+# volume. In the paper's table Guided is the best of the three. Small ones of each kind come with this package
+# (`load_vrn("vrn_guided_open")`); notebook 6 compares them.
 
 # %%
 ways = {

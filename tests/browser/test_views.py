@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -25,8 +26,6 @@ from vrnlib.course import lecture_path, source_files, student_path
 from vrnlib.show import k3d_html
 from vrnlib.surface import extract_surface
 
-TOKEN = "browser-test"
-PORT = 8917
 CELL = """\
 import numpy as np
 from vrnlib.notebook import own_photo, sliders, view
@@ -69,7 +68,7 @@ def test_saved_page_shows_the_surface_without_the_network(page, tmp_path: Path):
 
 
 @contextmanager
-def jupyterlab(folder: Path, private: Path) -> Iterator[str]:
+def jupyterlab(folder: Path, private: Path, port: int) -> Iterator[str]:
     """A JupyterLab whose file list is a folder; gives the address of a page in it, to be completed by a path."""
     kinds = {f"JUPYTER_{kind}_DIR": private / kind for kind in ("CONFIG", "DATA", "RUNTIME")}
     kinds |= {"IPYTHONDIR": private / "ipython", "JUPYTERLAB_SETTINGS_DIR": private / "settings"}
@@ -77,8 +76,9 @@ def jupyterlab(folder: Path, private: Path) -> Iterator[str]:
     settings = private / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text('{"windowingMode": "none"}', encoding="utf-8")  # cells out of sight stay in the page
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={PORT}"]
-    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", "--allow-root"]
+    token = secrets.token_hex(8)  # no server of another run can answer for this one
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--allow-root"]
     command += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     environment = os.environ | {name: str(path) for name, path in kinds.items()}
@@ -87,13 +87,13 @@ def jupyterlab(folder: Path, private: Path) -> Iterator[str]:
     try:
         for _ in range(240):
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/status?token={TOKEN}")
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}")
                 break
             except OSError:
                 time.sleep(0.5)
         else:
             pytest.fail((private / "server.log").read_text()[-2000:])
-        yield f"http://127.0.0.1:{PORT}/lab{{}}?token={TOKEN}&reset"
+        yield f"http://127.0.0.1:{port}/lab{{}}?token={token}&reset"
     finally:
         server.send_signal(signal.SIGINT)
         try:
@@ -128,12 +128,12 @@ def run_all(page) -> None:
     page.wait_for_function(f"() => !{waiting}", timeout=900_000)
 
 
-def test_helpers_work_in_jupyterlab(page, tmp_path: Path):
+def test_helpers_work_in_jupyterlab(page, tmp_path: Path, free_port: int):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     (tmp_path / "files").mkdir()
     nbformat.write(notebook, tmp_path / "files" / "view.ipynb")
-    with jupyterlab(tmp_path / "files", tmp_path) as address:
+    with jupyterlab(tmp_path / "files", tmp_path, free_port) as address:
         page.goto(address.format("/tree/view.ipynb"))
         wait_until_ready(page)
         page.click(".jp-NotebookPanel .jp-Cell .cm-content")
@@ -164,13 +164,13 @@ def test_helpers_work_in_jupyterlab(page, tmp_path: Path):
 
 
 @pytest.mark.parametrize(("number", "views", "moved"), [("00", 2, ["k"]), ("05", 3, ["level"]), ("06", 0, ["d"])])
-def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views: int, moved: list[str]):
+def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, free_port: int, number: str, views: int, moved: list[str]):
     """Opened from the file list and run as a whole: each face turns, each slider changes its picture."""
     page.set_default_timeout(240_000)  # a cloud is slow to draw without a GPU
     lecture = lecture_path(source_files([number])[0])
     (tmp_path / "files").mkdir()
     shutil.copy(lecture, tmp_path / "files")
-    with jupyterlab(tmp_path / "files", tmp_path) as address:
+    with jupyterlab(tmp_path / "files", tmp_path, free_port) as address:
         open_from_list(page, address, lecture.name)
         run_all(page)
         errors = page.locator("[data-mime-type='application/vnd.jupyter.error'], [data-mime-type*='stderr']")
@@ -196,7 +196,7 @@ def test_a_lecture_lives_in_jupyterlab(page, tmp_path: Path, number: str, views:
         assert {url for url in page.outside if not url.endswith("/colab-badge.svg")} == set()
 
 
-def test_a_student_is_told_of_a_mistake_and_goes_on(page, tmp_path: Path):
+def test_a_student_is_told_of_a_mistake_and_goes_on(page, tmp_path: Path, free_port: int):
     """The copy as handed out: a stub, a wrong answer and a right one are told apart below the cell that checks them."""
     expect = pytest.importorskip("playwright.sync_api").expect
     page.set_default_timeout(240_000)  # the page is busy while it draws its 3D views
@@ -207,7 +207,7 @@ def test_a_student_is_told_of_a_mistake_and_goes_on(page, tmp_path: Path):
     places = {cell.id: number for number, cell in enumerate(cells)}
     head = "def slice_of_depth(z, offset):\n    return "
     told = [(head + "z + offset", "the depth is not doubled"), (head + "2 * z + offset", "✓ slice_of_depth: right")]
-    with jupyterlab(tmp_path / "files", tmp_path) as address:
+    with jupyterlab(tmp_path / "files", tmp_path, free_port) as address:
         open_from_list(page, address, copy.name)
         run_all(page)
         stub, check = (

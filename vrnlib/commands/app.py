@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
-    text = "name or file of a VRN's weights: .safetensors of ours, or the released VRN as .pth (default: vrn_open)"
+    text = "vrn_open (default), vrn_guided_open, vrn_multitask_open, or a file: ours, or the released VRN's .pth"
     parser.add_argument("--weights", default="vrn_open", metavar="FILE", help=text)
 
 

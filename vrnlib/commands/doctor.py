@@ -23,7 +23,7 @@ EXTRAS = ("fan", "lab", "app", "heic", "video", "train", "cluster", "build-model
 """Those whose packages a user may want; the others are for tests and courses."""
 
 COMPILED = ("tddfa._nms", "tddfa._raster", "tddfa._voxelize")
-WEIGHTS = ("vrn_open", "fan_open")
+WEIGHTS = ("vrn_open", "vrn_guided_open", "vrn_multitask_open", "fan_open")
 TDDFA_FILES = ("open_face.npz", "faceboxes_open.safetensors", "mb05_open.safetensors")
 FACE_LICENCE, OWN_LICENCE = "CC0", "MIT, trained here"
 AGAIN = "get it again: git checkout -- {} in a clone, else pip install --force-reinstall vrn-workbook"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from vrnlib.evaluation import crops, distances, judging, landmarks, pictures, report
 from vrnlib.evaluation.cases import AFLW2000, Cases, Pairs, Renders
 from vrnlib.evaluation.methods import MethodChoice
+from vrnlib.weight_files import OPEN_VRNS
 
 CROP_DETECTORS = ("open", "tddfa", "fan")
 """Those of `vrnlib.landmarks.detectors` that find faces by themselves."""
@@ -73,8 +75,8 @@ def _add_cases(measure: argparse.ArgumentParser) -> None:
     measure.add_argument("--count", type=int, help="faces (default: 500 renders, all of a folder)")
     measure.add_argument("--root", type=Path, metavar="DIR", help="where pairs or aflw2000 lie")
     measure.add_argument("--bfm", type=Path, metavar="FILE", help="aflw2000: the Basel Face Model, if not at hand")
-    text = "VRNs, guided or multitask or neither, by a name or a file (default: vrn_open)"
-    measure.add_argument("--weights", nargs="+", default=["vrn_open"], metavar="[NAME=]FILE", help=text)
+    text = f"VRNs, guided or multitask or neither, by a name or a file (default: {', '.join(OPEN_VRNS)})"
+    measure.add_argument("--weights", nargs="+", default=OPEN_VRNS, metavar="[NAME=]FILE", help=text)
     measure.add_argument("--no-ensemble", action="store_true", help="show each crop once, see vrnlib.ensemble")
     text = "find and crop the faces by our detector, instead of cropping at the true landmarks"
     measure.add_argument("--found", action="store_true", help=text)
@@ -151,7 +153,7 @@ def _limit(args: argparse.Namespace) -> int | None:
     return None if args.count is None else _at_least_one(args.count)
 
 
-def _weights(given: list[str]) -> tuple[tuple[str, str], ...]:
+def _weights(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """(name, file) of NAME=FILE, or of a name or path alone, whose stem is its name then."""
     pairs = []
     for text in given:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     add_photo_arguments(parser)
-    text = "name or file of a VRN's weights: .safetensors of ours, or the released VRN as .pth (default: vrn_open)"
+    text = "vrn_open (default), vrn_guided_open, vrn_multitask_open, or a file: ours, or the released VRN's .pth"
     parser.add_argument("--weights", default="vrn_open", metavar="FILE", help=text)
 
 

@@ -35,7 +35,7 @@ from vrnlib.reconstruct import predict_volume
 from vrnlib.surface import Surface, extract_surface
 from vrnlib.synthetic.faces import render_pair
 from vrnlib.training.data import TRAIN_SEED
-from vrnlib.weight_files import load_vrn
+from vrnlib.weight_files import OPEN_VRNS, load_vrn
 
 MEAN_SOLIDS = 200
 """So many rendered solids of the training's stream make the mean one."""
@@ -109,14 +109,15 @@ class MethodChoice:
     """Which methods; small and hashable, so that worker processes can build their own.
 
     Attributes:
-        weights: (name, file) of each VRN; see `vrnlib.weight_files.load_network`.
+        weights: (name, file) of each VRN; see `vrnlib.weight_files.load_network`. Default: the package's own, unguided,
+            guided and multitask.
         ensemble: whether a VRN that reduces its crop sees it four times.
 
     Raises:
         ValueError: two methods of one name.
     """
 
-    weights: tuple[tuple[str, str], ...] = (("vrn_open", "vrn_open"),)
+    weights: tuple[tuple[str, str], ...] = tuple((name, name) for name in OPEN_VRNS)
     ensemble: bool = True
 
     def __post_init__(self) -> None:
