@@ -47,7 +47,6 @@ from vrnlib.metrics import surface_distance
 from vrnlib.notebook import frontal_sample, picture, sliders
 from vrnlib.show import picture_grid
 from vrnlib.surface import extract_surface
-from vrnlib.weight_files import OPEN_VRNS
 
 # %% [markdown]
 # ## 1 · Overlap
@@ -122,6 +121,7 @@ for d in (0, 10, 20, 30):
 # %% tags=["measured"]
 job = Job(cases=Renders(30), choice=MethodChoice(), what="volumes")
 verdict = judge(job, progress=False)
+family = [name for name, _ in job.choice.weights]
 scores = {name: errors["iou"] for name, errors in verdict.errors.items()}
 for name, values in scores.items():
     print(f"{name:28s} mean IoU {values.mean():.3f}")
@@ -168,7 +168,7 @@ groups = {"all": np.ones(len(verdict.yaws), bool)} | yaw_bins(verdict.yaws)
 groups = {name: inside for name, inside in groups.items() if inside.sum() >= 3}
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
 COLORS = ("tab:orange", "tab:blue", "lightsteelblue", "lightgray")
-bars = {name: values for name, values in scores.items() if name not in OPEN_VRNS[1:]}
+bars = {name: values for name, values in scores.items() if name not in family[1:]}
 for place, (name, values) in enumerate(bars.items()):
     for column, inside in enumerate(groups.values()):
         chosen = values[inside]
@@ -195,7 +195,7 @@ picture(figure, alt=alt)
 draws = np.random.default_rng(0).integers(0, 30, (2000, 30))
 single = np.ptp(percentile_interval(scores["vrn_open"], draws))
 print(f"vrn_open: mean {scores['vrn_open'].mean():.3f}, its interval is {single:.3f} wide")
-for name in OPEN_VRNS[1:]:
+for name in family[1:]:
     gain = scores[name] - scores["vrn_open"]
     low, high = percentile_interval(gain, draws)
     print(f"{name}: mean {scores[name].mean():.3f}, better by {gain.mean():+.4f} [{low:+.4f}, {high:+.4f}]")
